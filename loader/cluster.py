@@ -1,0 +1,226 @@
+"""One PostgreSQL cluster in a directory of its own: made, started, mended after a crash, stopped.
+
+    postgres/   the data            run/        socket (where its path is short enough) and log
+    port        chosen once         password    for 127.0.0.1; the socket needs none, its directory is private
+
+Callers take care that only one process at a time starts or stops it (loader/embedded.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import secrets
+import shlex
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from loader import binaries
+from loader.binaries import Account
+from loader.errors import MediaError
+from loader.server import DATABASE, LOOPBACK, USER, Server, clear_leftovers, port_is_free, running_server
+
+PORTS = range(15432, 30000)  # below those that systems hand out to outgoing connections
+START_SECONDS = 300  # recovery after a crash may have gigabytes to replay
+SOCKET_DIRECTORY_BYTES = 85  # a socket's whole path may have about 100
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The cluster in `directory`, run by the installation in `programs`; nothing exists before `start`."""
+
+    directory: Path
+    programs: Path
+    settings: Mapping[str, str] = field(hash=False)
+
+    @property
+    def data(self) -> Path:
+        """The data directory."""
+        return self.directory / "postgres"
+
+    @property
+    def log(self) -> Path:
+        """Where the server writes its messages."""
+        return self.directory / "run" / "postgres.log"
+
+    @property
+    def password(self) -> str:
+        """The superuser's password on 127.0.0.1."""
+        return (self.directory / "password").read_text().strip()
+
+    @property
+    def port(self) -> int:
+        """The port: one of the free ones when first asked for, and kept, so that BI tools can be told it."""
+        kept = self.directory / "port"
+        if not kept.exists():
+            self.directory.mkdir(parents=True, exist_ok=True)
+            free = next(port for port in random.sample(PORTS, len(PORTS)) if port_is_free(port))
+            _keep(kept, str(free))
+        return int(kept.read_text())
+
+    @property
+    def socket_directory(self) -> Path:
+        """run/, or where that path is too long for a socket a directory below the temporary one."""
+        preferred = self.directory.absolute() / "run"
+        if len(os.fsencode(preferred)) <= SOCKET_DIRECTORY_BYTES and '"' not in str(preferred):
+            return preferred
+        digest = hashlib.sha256(os.fsencode(self.directory.resolve())).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"media-{digest}"
+
+    def start(self) -> Server:
+        """Returns the server, ready, with its database; makes, starts or mends what is missing."""
+        account = self._account()
+        server = running_server(self.data)
+        connection = self._connected(server) if server else None
+        if server is None or connection is None:
+            server = self._launched(account)
+            connection = self._connected(server)
+        if connection is None:
+            raise MediaError(f"the embedded PostgreSQL ended while it started: see {self.log}")
+        with connection:
+            self._make_database(connection)
+        return server
+
+    def stop(self, server: Server) -> None:
+        """Stops the server in an orderly way, ending the sessions of whoever is connected."""
+        if server.accepts():
+            self._control("stop", "-m", "fast", account=self._account())
+
+    def _account(self) -> Account | None:
+        """Returns whom the server runs as, None for ourselves; once there is data, its owner."""
+        root = os.geteuid() == 0
+        if not self.data.exists():
+            return binaries.system_account() if root else None
+        owner = self.data.stat()
+        if root:
+            return Account(owner.st_uid, owner.st_gid)
+        if owner.st_uid != os.geteuid():
+            raise MediaError(
+                f"{self.data} belongs to another user (id {owner.st_uid}): run as that user or as root"
+            )
+        return None
+
+    def _connected(self, server: Server) -> psycopg.Connection | None:
+        """Waits until the server takes connections; None if it ends instead."""
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                return server.connect("postgres")
+            except psycopg.OperationalError as error:
+                if not server.accepts():
+                    return None
+                if "the database system is" not in str(error) or time.monotonic() > deadline:
+                    raise MediaError(
+                        f"the embedded PostgreSQL does not answer ({error}): see {self.log}"
+                    ) from error
+                time.sleep(0.1)  # it is starting up, or shutting down
+
+    def _launched(self, account: Account | None) -> Server:
+        binaries.make_readable(self.programs, account)
+        self._make_directories(account)
+        if not self.data.exists():
+            self._initialise(account)
+        for attempt in range(2):
+            try:
+                self._launch(account)
+            except MediaError:
+                if attempt:
+                    raise
+            if server := running_server(self.data):
+                return server
+            clear_leftovers(self.data, self.socket_directory)
+        raise MediaError(f"the embedded PostgreSQL did not start: see {self.log}")
+
+    def _make_directories(self, account: Account | None) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.directory.chmod(0o700 if account is None else 0o711)
+        binaries.make_reachable(self.data, account)
+        for folder in {self.directory / "run", self.socket_directory}:
+            try:
+                folder.mkdir(mode=0o700)
+                _give(folder, account)
+            except FileExistsError:
+                # Whoever owns the socket's directory can pose as the server: take no one else's.
+                found = folder.lstat()
+                if (
+                    found.st_uid != (account.uid if account else os.geteuid())
+                    or found.st_mode & 0o170077 != 0o040000
+                ):
+                    raise MediaError(
+                        f"{folder} is not a private directory of the server's user: remove it"
+                    ) from None
+
+    def _initialise(self, account: Account | None) -> None:
+        """Makes the data directory under another name first: a killed initdb leaves no half of one."""
+        unfinished = self.data.with_name("postgres.unfinished")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(mode=0o700)
+        _give(unfinished, account)
+        # The built-in provider sorts the same on every system and for ever; servers before 17 lack it.
+        builtin = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+        binaries.run(
+            self.programs / "initdb",
+            *("-D", unfinished.name, "-U", USER, "--encoding=UTF8", "--locale=C"),
+            *("--auth-local=trust", "--auth-host=scram-sha-256", "--no-instructions"),
+            *(builtin if binaries.major_version(self.programs) >= 17 else ()),
+            cwd=self.directory,
+            account=account,
+        )
+        with (unfinished / "postgresql.conf").open("a") as conf:
+            conf.writelines(f"{name} = '{value}'\n" for name, value in self.settings.items())
+        unfinished.rename(self.data)
+
+    def _launch(self, account: Account | None) -> None:
+        options = {
+            "port": str(self.port),
+            # A port that another program took meanwhile costs us 127.0.0.1; the socket's name stays.
+            "listen_addresses": LOOPBACK if port_is_free(self.port) else "",
+            "unix_socket_directories": f'"{self.socket_directory}"',
+            "unix_socket_permissions": "0700",
+        }
+        arguments = " ".join(shlex.quote(f"--{name}={value}") for name, value in options.items())
+        self._control(
+            "start", "-l", str(self.log.relative_to(self.directory)), "-o", arguments, account=account
+        )
+
+    def _control(self, action: str, *arguments: str, account: Account | None) -> None:
+        # Relative paths: pg_ctl hands them to a shell, which would expand what a directory's name contains.
+        binaries.run(
+            self.programs / "pg_ctl",
+            *(action, "-D", self.data.name, "-w", "-t", str(START_SECONDS), *arguments),
+            cwd=self.directory,
+            account=account,
+        )
+
+    def _make_database(self, connection: psycopg.Connection) -> None:
+        if not connection.execute("select 1 from pg_database where datname = %s", [DATABASE]).fetchone():
+            connection.execute(
+                sql.SQL("create database {} template template0").format(sql.Identifier(DATABASE))
+            )
+        kept = self.directory / "password"
+        if not kept.exists():
+            password = secrets.token_urlsafe(18)
+            connection.execute(sql.SQL("alter role {} password {}").format(sql.Identifier(USER), password))
+            _keep(kept, password)
+
+
+def _give(path: Path, account: Account | None) -> None:
+    if account is not None:
+        os.chown(path, account.uid, account.gid)
+
+
+def _keep(path: Path, text: str) -> None:
+    """Writes a file that only we may read, all of it or nothing."""
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    unfinished.unlink(missing_ok=True)
+    unfinished.touch(mode=0o600)
+    unfinished.write_text(f"{text}\n")
+    unfinished.rename(path)

@@ -1,0 +1,190 @@
+"""What the tests stand on: a real PostgreSQL, moto's S3 over HTTP, and `media` as a subprocess.
+
+A test marked `any_postgres` also runs on the system's PostgreSQL, where one is found.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from loader import binaries
+from loader.connection import Database, connect
+from loader.embedded import CHECKOUT, Embedded
+from loader.migrate import migrate
+from loader.server import Server
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+MEDIA = Path(sys.executable).with_name("media")
+# A killed server loses nothing without fsync, only a killed machine does.
+SETTINGS = {"fsync": "off", "shared_buffers": "64MB", "max_wal_size": "1GB", "timezone": "UTC"}
+TEMPLATE = "migrated"
+_numbers = itertools.count(1)
+
+
+def system_programs() -> Path | None:
+    """Returns the directory of the system's PostgreSQL programs, the newest first, if there is one."""
+    found = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
+    if initdb := shutil.which("initdb"):
+        found.append(Path(initdb).resolve().parent)
+    usable = [path for path in found if (path / "postgres").exists()]
+    return max(usable, key=binaries.major_version, default=None)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Runs a test on the embedded server, and if it is marked so on the system's too."""
+    if "server" in metafunc.fixturenames:
+        programs: list[Path | None] = [None]
+        if metafunc.definition.get_closest_marker("any_postgres") and (system := system_programs()):
+            programs.append(system)
+        names = ["embedded" if path is None else f"system{binaries.major_version(path)}" for path in programs]
+        metafunc.parametrize("server", programs, ids=names, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _clean_environment() -> Iterator[None]:
+    """Keeps the database and the S3 of whoever runs the tests out of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ:
+            if name.startswith(("PG", "AWS_", "MEDIA_", "DBT_", "PREFECT_")):
+                patch.delenv(name)
+        patch.setenv("DO_NOT_TRACK", "1")
+        patch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+        yield
+
+
+@pytest.fixture(scope="session")
+def short_directory() -> Iterator[Path]:
+    """Gives a temporary directory with a name short enough for a socket; one for each worker."""
+    with tempfile.TemporaryDirectory(prefix="media-test-") as path:
+        yield Path(path)
+
+
+@pytest.fixture(scope="session")
+def server(request: pytest.FixtureRequest, short_directory: Path) -> Iterator[Server]:
+    """Gives a running server of this worker's own, with a migrated database as the template of all others."""
+    programs: Path | None = getattr(request, "param", None)
+    name = "embedded" if programs is None else "system"
+    embedded = Embedded(short_directory / name, programs or binaries.wheel(), SETTINGS)
+    with embedded.lease() as server:
+        with server.connect("postgres") as connection:
+            connection.execute(f"create database {TEMPLATE}")
+        with connect(_database(server, TEMPLATE)) as connection:
+            migrate(connection)
+        yield server
+        embedded.stop()
+
+
+@pytest.fixture
+def empty_database(server: Server) -> Iterator[Database]:
+    """Gives a database without any of our tables."""
+    yield from _fresh(server, "template0")
+
+
+@pytest.fixture
+def database(server: Server) -> Iterator[Database]:
+    """Gives a freshly migrated database; `database.env` names it for subprocesses."""
+    yield from _fresh(server, TEMPLATE)
+
+
+def _fresh(server: Server, template: str) -> Iterator[Database]:
+    name = f"test_{next(_numbers)}"
+    with server.connect("postgres") as connection:
+        connection.execute(f"create database {name} template {template}")
+    yield _database(server, name)
+    with server.connect("postgres") as connection:
+        connection.execute(f"drop database {name} with (force)")
+
+
+def _database(server: Server, name: str) -> Database:
+    return Database(f"the tests' database {name}", {**server.environment(), "PGDATABASE": name})
+
+
+@dataclass(frozen=True)
+class S3:
+    """moto's S3 over HTTP, and a client of it."""
+
+    endpoint: str
+    env: Mapping[str, str]
+    client: S3Client
+
+    def bucket(self, name: str = "drops") -> str:
+        """Makes a bucket; returns its name."""
+        self.client.create_bucket(Bucket=name)
+        return name
+
+    def put(self, key: str, body: bytes | str, bucket: str = "drops") -> str:
+        """Puts an object; returns its ETag."""
+        content = body.encode() if isinstance(body, str) else body
+        return self.client.put_object(Bucket=bucket, Key=key, Body=content)["ETag"]
+
+
+@pytest.fixture(scope="session")
+def moto_server() -> Iterator[str]:
+    """Gives the URL of moto's server on a free port of this worker's own."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3(moto_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
+    """Gives an empty S3, named by AWS_* in this process's environment too."""
+    env = {
+        "AWS_ENDPOINT_URL_S3": moto_server,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    urllib.request.urlopen(urllib.request.Request(f"{moto_server}/moto-api/reset", method="POST")).close()
+    client = boto3.client("s3")
+    yield S3(moto_server, env, client)
+    client.close()
+
+
+Media = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def media(database: Database, s3: S3) -> Media:
+    """Gives `media(*arguments, env={}, input=None)`: the command in its own process, on this database and S3.
+
+    It asserts nothing: the result has returncode, stdout and stderr.
+    """
+
+    def run(
+        *arguments: str, env: Mapping[str, str] | None = None, input: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [MEDIA, *arguments],
+            env={**database.environ(), **s3.env, "COLUMNS": "200", "NO_COLOR": "1", **(env or {})},
+            input=input,
+            stdin=subprocess.DEVNULL if input is None else None,
+            cwd=CHECKOUT,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
+        )
+
+    return run

@@ -1,0 +1,304 @@
+"""The embedded server: leases, crashes, races, and where it listens."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+import psycopg
+import pytest
+import yaml
+from jinja2 import Environment
+
+from loader import libpq
+from loader.embedded import CHECKOUT, Embedded, profile
+from loader.errors import MediaError
+from loader.server import Server, running_server
+
+SETTINGS = {"fsync": "off", "shared_buffers": "32MB"}
+# Takes a lease, says which server it has, and ends when its standard input does.
+LEASE = """
+import sys
+from pathlib import Path
+from loader.embedded import Embedded
+with Embedded(Path(sys.argv[1]), settings={"fsync": "off", "shared_buffers": "32MB"}).lease() as server:
+    print(server.identity, flush=True)
+    sys.stdin.read()
+"""
+Lease = Callable[[], "subprocess.Popen[str]"]
+
+
+@pytest.fixture(scope="module")
+def directory(short_directory: Path) -> Path:
+    return short_directory / "lifecycle"
+
+
+@pytest.fixture
+def embedded(directory: Path) -> Iterator[Embedded]:
+    embedded = Embedded(directory, settings=SETTINGS)
+    yield embedded
+    embedded.stop()
+
+
+@pytest.fixture
+def lease(embedded: Embedded) -> Iterator[Lease]:
+    """Takes a lease in a process of its own."""
+    processes = []
+
+    def take() -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", LEASE, embedded.directory],
+            cwd=CHECKOUT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        processes.append(process)
+        return process
+
+    yield take
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def identity(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def is_running(embedded: Embedded) -> bool:
+    return running_server(embedded.cluster.data) is not None
+
+
+def put(server: Server, table: str) -> None:
+    with server.connect("media") as connection:
+        connection.execute(f"create table {table} as select 42 as answer")
+
+
+def get(server: Server, table: str) -> object:
+    with server.connect("media") as connection:
+        return connection.execute(f"select answer from {table}").fetchone()
+
+
+def family(embedded: Embedded) -> list[psutil.Process]:
+    server = running_server(embedded.cluster.data)
+    assert server is not None
+    postmaster = psutil.Process(int(server.identity.split()[0]))
+    return [postmaster, *postmaster.children(recursive=True)]
+
+
+def test_last_lease_stops_the_server(embedded: Embedded) -> None:
+    with embedded.lease() as first:
+        put(first, "kept")
+        with embedded.lease() as second:
+            assert second == first
+        assert is_running(embedded)
+    assert not is_running(embedded)
+    with embedded.lease() as again:
+        assert get(again, "kept") == (42,)
+
+
+def test_lease_of_another_process_keeps_it_running(embedded: Embedded, lease: Lease) -> None:
+    with embedded.lease() as server:
+        other = lease()
+        assert identity(other) == server.identity
+    assert is_running(embedded)
+    other.communicate()
+    assert not is_running(embedded)
+
+
+def test_started_server_is_kept_until_stopped(embedded: Embedded) -> None:
+    server = embedded.start()
+    with embedded.lease() as same:
+        assert same == server
+    assert is_running(embedded)
+    assert embedded.stop()
+    assert not embedded.stop()
+    with embedded.lease():
+        pass
+    assert not is_running(embedded)
+
+
+def test_server_is_not_taken_from_who_is_connected(embedded: Embedded) -> None:
+    with embedded.lease() as server:
+        guest = server.connect("media")
+    assert guest.execute("select 1").fetchone() == (1,)
+    guest.close()
+    with embedded.lease():
+        pass
+    assert not is_running(embedded)
+
+
+def test_many_processes_start_one_server(embedded: Embedded, lease: Lease) -> None:
+    processes = [lease() for _ in range(4)]
+    assert len({identity(process) for process in processes}) == 1
+    for process in processes:
+        process.communicate()
+    assert [process.returncode for process in processes] == [0] * 4
+    assert not is_running(embedded)
+
+
+def test_everything_killed(embedded: Embedded, lease: Lease) -> None:
+    process = lease()
+    identity(process)
+    server = running_server(embedded.cluster.data)
+    assert server is not None
+    put(server, "committed")
+    for victim in [psutil.Process(process.pid), *family(embedded)]:
+        with contextlib.suppress(psutil.NoSuchProcess):  # children leave by themselves, now and then first
+            victim.kill()
+    with embedded.lease() as again:
+        assert get(again, "committed") == (42,)
+    assert not is_running(embedded)
+
+
+def test_sessions_that_outlive_the_killed_server_are_ended(
+    embedded: Embedded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loader.server.PATIENCE_SECONDS", 0.5)
+    server = embedded.start()
+    busy = server.connect("media")
+    busy.pgconn.send_query(b"do $$ begin loop end loop; end $$")
+    family(embedded)[0].kill()
+    with embedded.lease() as again:
+        assert again != server
+    busy.close()
+
+
+def test_killed_holder_of_a_lease_holds_it_no_longer(embedded: Embedded, lease: Lease) -> None:
+    process = lease()
+    identity(process)
+    process.kill()
+    process.communicate()
+    assert is_running(embedded)
+    with embedded.lease():
+        pass
+    assert not is_running(embedded)
+
+
+def test_lock_file_that_names_another_program(embedded: Embedded) -> None:
+    with embedded.lease() as server:
+        old = (embedded.cluster.data / "postmaster.pid").read_text()
+    owner = embedded.cluster.data.stat()
+    other = subprocess.Popen(
+        ["sleep", "600"], user=owner.st_uid if os.geteuid() == 0 else None, cwd="/", stdin=subprocess.DEVNULL
+    )
+    pid_file = embedded.cluster.data / "postmaster.pid"
+    pid_file.write_text(old.replace(server.identity.split()[0], str(other.pid), 1))
+    os.chown(pid_file, owner.st_uid, owner.st_gid)
+    try:
+        with embedded.lease() as again:
+            assert again.identity != server.identity
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_stops_while_it_is_shutting_down(embedded: Embedded) -> None:
+    server = embedded.start()
+    busy = server.connect("media")
+    family(embedded)[0].send_signal(signal.SIGTERM)  # waits for sessions to end, and takes no new ones
+    busy.close()
+    with embedded.lease() as again:
+        assert get(again, "(select 42 as answer)") == (42,)
+
+
+def test_taken_port_costs_only_the_network(embedded: Embedded) -> None:
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", embedded.cluster.port))
+        taken.listen()
+        with embedded.lease() as server:
+            assert not server.listens
+            assert embedded.address(server) is None
+            assert server.port == embedded.cluster.port
+
+
+def test_network_asks_for_the_password(embedded: Embedded) -> None:
+    with embedded.lease() as server:
+        assert server.listens
+        address = embedded.address(server)
+        assert address is not None
+        psycopg.connect(address).close()
+        for wrong in ("wrong", ""):
+            with pytest.raises(psycopg.OperationalError, match="password"):
+                psycopg.connect(address.replace(embedded.cluster.password, wrong))
+
+
+def test_nobody_else_can_reach_what_is_private(embedded: Embedded) -> None:
+    with embedded.lease() as server:
+        assert (embedded.directory / "password").stat().st_mode & 0o077 == 0
+        assert server.socket_directory.stat().st_mode & 0o077 == 0
+        assert embedded.cluster.data.stat().st_mode & 0o077 == 0
+
+
+def test_socket_directory_of_someone_else_is_refused(
+    short_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(short_directory))
+    embedded = Embedded(short_directory / ("deep" * 30), settings=SETTINGS)
+    embedded.cluster.socket_directory.mkdir(mode=0o777)
+    with pytest.raises(MediaError, match="is not a private directory"), embedded.lease():
+        pass
+
+
+def test_half_made_data_is_made_anew(short_directory: Path) -> None:
+    embedded = Embedded(short_directory / "half", settings=SETTINGS)
+    unfinished = embedded.directory / "postgres.unfinished"
+    unfinished.mkdir(parents=True)
+    (unfinished / "PG_VERSION").write_text("18\n")
+    with embedded.lease() as server:
+        put(server, "done")
+        assert not unfinished.exists()
+
+
+@pytest.mark.parametrize("name", ['it\'s "odd", $HOME `id` ü', "long" * 40])
+def test_any_directory_name_will_do(
+    short_directory: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(short_directory))
+    embedded = Embedded(short_directory / name, settings=SETTINGS)
+    with embedded.lease() as server:
+        put(server, "anywhere")
+        assert running_server(embedded.cluster.data) == server
+    assert not is_running(embedded)
+
+
+def test_environment_of_another_server_is_not_asked(
+    embedded: Embedded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("PGHOSTADDR", "PGSERVICE", "PGREQUIREAUTH", "PGPORT", "PGDATA"):
+        monkeypatch.setenv(name, "8.8.8.8")
+    embedded.start()
+    with libpq.replaced({}), embedded.lease() as server:
+        put(server, "ours")
+    assert embedded.stop()
+
+
+@pytest.mark.parametrize("name", ["plain", 'it\'s "odd" {{ really }} \\ ü'])
+def test_profile_names_the_server_unless_the_environment_does(short_directory: Path, name: str) -> None:
+    embedded = Embedded(short_directory / name)
+    output = yaml.safe_load(profile(embedded.directory))["paid_media"]["outputs"]["default"]
+    jinja = Environment(autoescape=False)
+    jinja.filters["as_number"] = int
+
+    def values(environment: dict[str, str]) -> list[str]:
+        return [
+            jinja.from_string(output[key]).render(
+                env_var=lambda name, default: environment.get(name, default)
+            )
+            for key in ("host", "port", "user", "password", "dbname")
+        ]
+
+    cluster = embedded.cluster
+    assert values({}) == [str(cluster.socket_directory), str(cluster.port), "media", "", "media"]
+    own = {"PGHOST": "db", "PGPORT": "1", "PGUSER": "u", "PGPASSWORD": "p", "PGDATABASE": "d"}
+    assert values(own) == list(own.values())
