@@ -1,0 +1,104 @@
+"""Brings a database to the form that this version declares in loader/schema/*.sql.
+
+The files are idempotent and applied all together, in filename order, in one transaction: at any moment a
+database has either the old form or the new one. Whether anything changed is read from the catalogue.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+import psycopg
+
+from loader.errors import MediaError
+
+SCHEMA = Path(__file__).parent / "schema"
+CATALOGUE = Path(__file__).parent / "catalogue.sql"
+LOCK = 6_510_615_423  # any number, the same for all who migrate
+LOCK_TIMEOUT = "5s"  # while a change waits for a table, everyone else waits behind it
+
+
+def migrate(connection: psycopg.Connection) -> bool:
+    """Applies loader/schema; returns whether that changed anything.
+
+    Raises MediaError, with nothing changed, where someone holds a table for longer than LOCK_TIMEOUT.
+    """
+    try:
+        with connection.transaction():
+            connection.execute(f"set local lock_timeout = '{LOCK_TIMEOUT}'")
+            connection.execute("select pg_advisory_xact_lock(%s)", [LOCK])
+            before = _catalogue(connection)
+            for file in sorted(SCHEMA.glob("*.sql")):
+                _apply(connection, file)
+            connection.execute(
+                "insert into media_ops.applied_schema (digest) values (%s) on conflict do nothing", [digest()]
+            )
+            return _catalogue(connection) != before
+    except psycopg.errors.LockNotAvailable as error:
+        raise MediaError(
+            f"nothing was changed, because {_holders(connection)}: try again when done"
+        ) from error
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise MediaError(
+            f"nothing was changed, because {connection.info.user} may not ({error.diag.message_primary}):"
+            " migrate as the database's owner, who needs createrole"
+        ) from error
+
+
+def is_current(connection: psycopg.Connection) -> bool:
+    """Returns whether this version's form, or one that came after it, was applied to the database."""
+    try:
+        with connection.transaction():
+            found = connection.execute(
+                "select to_regclass('media.ingestion_logs') is not null and exists"
+                " (select from media_ops.applied_schema where digest = %s)",
+                [digest()],
+            ).fetchone()
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+        return False
+    return found is not None and bool(found[0])
+
+
+@cache
+def digest() -> str:
+    """Returns the digest of the files that this version applies."""
+    contents = hashlib.sha256()
+    for file in sorted(SCHEMA.glob("*.sql")):
+        contents.update(f"{file.name}\0".encode() + file.read_bytes() + b"\0")
+    return contents.hexdigest()
+
+
+def _apply(connection: psycopg.Connection, file: Path) -> None:
+    try:
+        connection.execute(file.read_bytes())
+    except (psycopg.errors.LockNotAvailable, psycopg.errors.InsufficientPrivilege):
+        raise
+    except psycopg.Error as error:
+        raise MediaError(
+            f"nothing was changed, because {file.name} failed: {' '.join(str(error).split())}"
+        ) from error
+
+
+def _catalogue(connection: psycopg.Connection) -> list[tuple[str, ...]]:
+    return connection.execute(CATALOGUE.read_bytes()).fetchall()
+
+
+def _holders(connection: psycopg.Connection) -> str:
+    """Names the sessions that hold our tables, the oldest transaction first."""
+    sessions = connection.execute(
+        """
+        select distinct pid, usename, coalesce(nullif(application_name, ''), 'a session'), xact_start
+        from pg_locks join pg_stat_activity using (pid)
+        where granted and pid <> pg_backend_pid() and datname = current_database() and xact_start is not null
+            and (locktype = 'advisory' or relation in (
+                select oid from pg_class where relnamespace::regnamespace::text in ('media', 'media_ops')
+            ))
+        order by xact_start limit 3
+        """
+    ).fetchall()
+    named = [
+        f"{program} of {user} (pid {pid}, since {since:%H:%M:%S})" for pid, user, program, since in sessions
+    ]
+    return f"the tables are in use by {' and '.join(named)}" if named else "the tables were in use"

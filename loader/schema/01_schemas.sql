@@ -1,0 +1,22 @@
+-- media: the twelve tables of the specification and nothing else, because BI users see all of it.
+-- media_ops: the loader's bookkeeping. media_models: dbt's views, seeds and work lists.
+create schema if not exists media;
+create schema if not exists media_ops;
+create schema if not exists media_models;
+
+revoke all on schema media, media_ops, media_models from public;
+grant usage on schema media to media_loader, media_transformer, media_reader, media_client, media_portal;
+grant usage on schema media_ops to media_loader, media_transformer;
+grant create on schema media to media_transformer;
+grant usage, create on schema media_models to media_transformer;
+
+-- A table that dbt adds to media later is the agency's to read at once. media_client and media_portal
+-- get a table only together with its policy (media_ops.protect_by_client).
+alter default privileges for role media_transformer in schema media grant select on tables to media_reader;
+
+-- What was applied, so that the loader can say "run media migrate" before anything fails half way.
+create table if not exists media_ops.applied_schema (
+    digest text primary key,
+    applied_at timestamp not null default (now() at time zone 'utc')
+);
+grant select on media_ops.applied_schema to media_loader, media_transformer;

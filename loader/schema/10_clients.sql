@@ -1,0 +1,18 @@
+-- One record per client company.
+create table if not exists media.clients (
+    id uuid primary key,
+    name varchar(255) not null check (btrim(name) <> ''),
+    status varchar(20) not null default 'active' check (status in ('active', 'disabled')),
+    created_at timestamp not null default (now() at time zone 'utc'),
+    updated_at timestamp not null default (now() at time zone 'utc')
+);
+select
+    media_ops.set_id_default('media.clients'),
+    media_ops.auto_update('media.clients');
+
+create index if not exists idx_clients_name on media.clients (name);
+-- Files name clients in any case, so two clients may not differ by case alone.
+create unique index if not exists clients_name_any_case on media.clients (lower(name));
+
+grant select on media.clients to media_loader, media_transformer, media_reader;
+grant references on media.clients to media_transformer;

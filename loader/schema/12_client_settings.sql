@@ -1,0 +1,17 @@
+-- The CPM of each client, by the date from which it holds; null = from the beginning.
+create table if not exists media.client_settings (
+    id uuid primary key,
+    client_id uuid not null references media.clients (id) on update cascade on delete restrict,
+    cpm decimal(10, 4) not null check (cpm >= 0),
+    effective_date date,
+    created_at timestamp not null default (now() at time zone 'utc'),
+    updated_at timestamp not null default (now() at time zone 'utc'),
+    constraint client_settings_one_rate_a_date unique nulls not distinct (client_id, effective_date)
+);
+select
+    media_ops.set_id_default('media.client_settings'),
+    media_ops.auto_update('media.client_settings');
+
+create index if not exists idx_client_settings_client_id on media.client_settings (client_id);
+
+grant select on media.client_settings to media_loader, media_transformer, media_reader;

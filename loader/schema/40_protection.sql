@@ -1,0 +1,18 @@
+-- clients, and the marts that dbt has built already: a policy text that changed holds from this migration on.
+-- (dbt does the same for a mart in the transaction that makes it.)
+select media_ops.protect_by_client('media.clients', 'id');
+
+do $$
+declare
+    mart text;
+begin
+    foreach mart in array array[
+        'campaigns', 'strategies', 'placements', 'creatives', 'daily_metrics', 'weekly_summaries',
+        'monthly_summaries'
+    ] loop
+        if to_regclass('media.' || mart) is not null then
+            perform media_ops.protect_by_client(to_regclass('media.' || mart), 'client_id');
+        end if;
+    end loop;
+end
+$$;

@@ -1,0 +1,155 @@
+"""Which database a command works on, connections in a role, and migration."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from loader import binaries
+from loader.connection import Database, connect, database, require_tables
+from loader.errors import MediaError
+from loader.migrate import migrate
+from loader.server import Server
+
+pytestmark = pytest.mark.any_postgres
+
+
+@pytest.fixture
+def named(empty_database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
+    """Has the environment name a database, as it does for a server of one's own."""
+    for name, value in empty_database.env.items():
+        monkeypatch.setenv(name, value)
+    return empty_database
+
+
+def test_environment_names_the_database(named: Database) -> None:
+    env = named.env
+    with database() as found:
+        expected = f"PostgreSQL at {env['PGHOST']}:{env['PGPORT']}/{env['PGDATABASE']} as media"
+        assert found.description == expected
+        with connect(found) as connection:
+            assert connection.info.dbname == env["PGDATABASE"]
+            assert str(connection.info.timezone) == "UTC"
+            assert connection.info.parameter_status("application_name") == "media"
+
+
+def test_service_file_is_spelled_out_for_dbt(
+    named: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env = named.env
+    for name in env:
+        monkeypatch.delenv(name)
+    service = tmp_path / "services"
+    service.write_text(
+        f"[agency]\nhost={env['PGHOST']}\nport={env['PGPORT']}\nuser=media\ndbname={env['PGDATABASE']}\n"
+    )
+    monkeypatch.setenv("PGSERVICEFILE", str(service))
+    monkeypatch.setenv("PGSERVICE", "agency")
+    with database() as found:
+        assert {name: found.env[name] for name in env} == dict(env)
+
+
+def test_directory_wins_over_environment_and_hides_it(
+    named: Database, short_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGSERVICE", "nowhere")
+    with database(short_directory / "other") as found:
+        assert found.description.startswith("embedded PostgreSQL 18")
+        assert "PGSERVICE" not in found.environ()
+        assert os.environ["PGHOST"] == found.env["PGHOST"] != named.env["PGHOST"]
+        with connect(found) as connection:
+            assert connection.info.dbname == "media"
+    assert os.environ["PGSERVICE"] == "nowhere"
+    assert os.environ["PGHOST"] == named.env["PGHOST"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("PGPORT", "1"), ("PGHOST", "/nowhere"), ("PGDATABASE", "none"), ("PGPORT", "many")]
+)
+def test_unreachable_server_is_one_sentence(
+    named: Database, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(MediaError, match=r"^cannot connect to PostgreSQL: [^\n]+$"), database():
+        pass
+
+
+def test_tables_are_required(empty_database: Database) -> None:
+    with connect(empty_database) as connection:
+        with pytest.raises(MediaError, match="run `media migrate`"):
+            require_tables(connection)
+        migrate(connection)
+        require_tables(connection)
+        connection.execute("update media_ops.applied_schema set digest = 'older'")
+        with pytest.raises(MediaError, match="run `media migrate`"):
+            require_tables(connection)
+
+
+def test_roles(database: Database, empty_database: Database) -> None:
+    for role in ("media_loader", "media_transformer"):
+        with connect(database, role) as connection:
+            require_tables(connection)
+            assert connection.execute("select current_user").fetchone() == (role,)
+            connection.rollback()
+            assert connection.execute("select current_user").fetchone() == (role,)
+    with pytest.raises(MediaError, match="has no role media_absent: run `media migrate`"):
+        connect(empty_database, "media_absent")
+
+
+def test_role_that_is_not_ours(database: Database, server: Server) -> None:
+    with server.connect("postgres") as connection:
+        connection.execute("drop role if exists outsider")
+        connection.execute("create role outsider login")
+    outsider = Database(database.description, {**database.env, "PGUSER": "outsider"})
+    with pytest.raises(MediaError, match="run `grant media_loader to outsider`"):
+        connect(outsider, "media_loader")
+
+
+def test_migrating_twice_changes_nothing(empty_database: Database) -> None:
+    with connect(empty_database) as connection:
+        assert migrate(connection)
+        connection.commit()
+        before = _dump(empty_database)
+        assert not migrate(connection)
+        connection.commit()
+        assert _dump(empty_database) == before
+
+
+def _dump(database: Database) -> list[str]:
+    dump = subprocess.check_output([binaries.wheel() / "pg_dump"], env=database.environ(), text=True)
+    return [line for line in dump.splitlines() if "restrict" not in line]  # it has a random word in each dump
+
+
+def test_older_database_is_brought_forward(database: Database) -> None:
+    with connect(database) as connection:
+        connection.execute("drop table media_ops.rejected_rows")
+        connection.execute("drop index media.idx_clients_name")
+        assert migrate(connection)
+        assert not migrate(connection)
+
+
+def test_migration_does_not_queue_behind_readers(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loader.migrate.LOCK_TIMEOUT", "200ms")
+    with connect(database) as connection, connect(database) as reader:
+        connection.execute("drop index media.idx_clients_name")
+        connection.commit()
+        reader.execute("lock table media.clients in access exclusive mode")
+        with pytest.raises(MediaError, match=rf"media of media \(pid {reader.info.backend_pid}, since"):
+            migrate(connection)
+        connection.rollback()
+        reader.rollback()
+        assert migrate(connection)
+
+
+def test_who_may_not_migrate_is_told_who_may(empty_database: Database, server: Server) -> None:
+    name = empty_database.env["PGDATABASE"]
+    with server.connect("postgres") as connection:
+        connection.execute("drop role if exists owner_of_all")
+        connection.execute("create role owner_of_all login")
+        connection.execute(f"alter database {name} owner to owner_of_all")
+    owner = Database(empty_database.description, {**empty_database.env, "PGUSER": "owner_of_all"})
+    with connect(owner) as connection, pytest.raises(MediaError, match="owner_of_all may not"):
+        migrate(connection)
