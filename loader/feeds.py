@@ -1,0 +1,256 @@
+"""feeds.yml: which partner delivers where, in which format, and which header stands for which column."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Iterable
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from loader.errors import FeedsError
+
+LOCATION = re.compile(r"s3://(?P<bucket>[A-Za-z0-9][A-Za-z0-9._-]+)(?:/(?P<prefix>.*))?", re.DOTALL)
+SAMPLE = datetime(2023, 11, 28)
+
+
+def _text(value: object) -> object:
+    """Takes YAML's numbers and dates for the text that stands there; true and null stay errors."""
+    number_or_date = isinstance(value, int | float | date) and not isinstance(value, bool)
+    return str(value) if number_or_date else value
+
+
+Text = Annotated[str, BeforeValidator(_text)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Source(_Part):
+    """Where a column's text comes from: exactly one of a header, a 1-based position, a constant."""
+
+    header: Text | None = None
+    position: Annotated[int, Field(ge=1, strict=True)] | None = None
+    constant: Text | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_header(cls, value: object) -> object:
+        return value if isinstance(value, dict | Source) else {"header": value}
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Source:
+        if sum(part is not None for part in (self.header, self.position, self.constant)) != 1:
+            raise ValueError("give the partner's header, {position: N} or {constant: TEXT}")
+        return self
+
+
+class Format(_Part):
+    """How the file is written."""
+
+    delimiter: str = ","
+    encoding: str = "utf-8"
+    date: str = "%Y-%m-%d"
+    decimal: Literal[".", ","] = "."
+    header_row: Annotated[int, Field(ge=1, strict=True)] = 1
+    currency: str = ""
+    fractional: Literal["reject", "round"] = "reject"
+
+    @model_validator(mode="after")
+    def _is_usable(self) -> Format:
+        if len(self.delimiter) != 1 or self.delimiter in '"\r\n\0':
+            raise ValueError("delimiter: give one character, not a quote or a line break")
+        if self.currency != self.currency.strip() or re.search(r"[0-9+%-]", self.currency):
+            raise ValueError("currency: give the sign alone, without spaces, digits, + - or %")
+        try:
+            read = datetime.strptime(SAMPLE.strftime(self.date), self.date)
+        except (ValueError, re.error) as error:
+            raise ValueError(f"date: {self.date!r} cannot be read back ({error})") from error
+        if read.date() != SAMPLE.date():
+            raise ValueError(f"date: {self.date!r} does not give year, month and day")
+        return self
+
+
+class Client(_Part):
+    """Whose figures they are: exactly one of a column, a group of the key, a name or id."""
+
+    column: Source | None = None
+    key_group: str | None = None
+    name: Text | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Client:
+        if sum(part is not None for part in (self.column, self.key_group, self.name)) != 1:
+            raise ValueError("give one of {column: HEADER}, {key_group: GROUP} and {name: NAME}")
+        return self
+
+
+class Columns(_Part):
+    """Where each column of media.staging_media_raw comes from; None: nowhere."""
+
+    date: Source
+    impressions: Source
+    clicks: Source | None = None
+    ctr: Source | None = None
+    conversions: Source | None = None
+    conversion_revenue: Source | None = None
+    campaign_name: Source | None = None
+    strategy_name: Source | None = None
+    placement_name: Source | None = None
+    creative_name: Source | None = None
+
+
+class KeyMatch(NamedTuple):
+    """What an object's key says by itself."""
+
+    date: date | None
+    client: str | None
+
+
+class Feed(_Part):
+    """One partner's daily files; its location, a folder, is its identity."""
+
+    name: str
+    location: str
+    key_pattern: re.Pattern[str] = re.compile("")  # every key
+    redelivery: Literal["replace", "append"] = "replace"
+    max_rejected: Annotated[Decimal, Field(ge=0, le=1)] = Decimal("0.10")
+    format: Format = Format()
+    client: Client
+    columns: Columns
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_folder(cls, value: Any) -> Any:
+        """Ends the location in a slash: s3://acme/ttd is the same folder, and not s3://acme/ttd2."""
+        if isinstance(value, dict) and isinstance(location := value.get("location"), str):
+            return {**value, "location": location if location.endswith("/") else f"{location}/"}
+        return value
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Feed:
+        if not LOCATION.fullmatch(self.location):
+            raise ValueError("location: give s3://BUCKET/FOLDER/")
+        group = self.client.key_group
+        if group is not None and group not in self.key_pattern.groupindex:
+            raise ValueError(f"client.key_group: key_pattern has no group (?P<{group}>…)")
+        return self
+
+    @property
+    def bucket(self) -> str:
+        """The location's bucket."""
+        return self.location.removeprefix("s3://").partition("/")[0]
+
+    @property
+    def prefix(self) -> str:
+        """What the keys begin with; empty for a whole bucket."""
+        return self.location.removeprefix("s3://").partition("/")[2]
+
+    def match(self, key: str) -> KeyMatch | None:
+        """Returns what a key of the feed's bucket says; None if it is none of the feed's objects."""
+        if not key.startswith(self.prefix) or key.endswith("/"):  # what ends in a slash stands for a folder
+            return None
+        found = self.key_pattern.search(key)
+        if found is None:
+            return None
+        groups, group = found.groupdict(), self.client.key_group
+        return KeyMatch(_key_date(groups.get("date"), self.format.date), groups[group] if group else None)
+
+    def tolerates(self, bad: int, of: int) -> bool:
+        """Returns whether `bad` rows of `of` (neither counting unknown clients) stay within max_rejected."""
+        return bad <= of * self.max_rejected
+
+
+def _key_date(text: str | None, form: str) -> date | None:
+    """Reads a key's date, written year, month, day, or as in the feed's files; None where it is none."""
+    if text is None:
+        return None
+    for candidate, candidate_form in ((re.sub(r"\D", "", text), "%Y%m%d"), (text, form)):
+        try:
+            if candidate_form != "%Y%m%d" or len(candidate) == 8:
+                return datetime.strptime(candidate, candidate_form).date()
+        except ValueError:
+            continue
+    return None
+
+
+def feed_of(feeds: Iterable[Feed], bucket: str, key: str) -> Feed | None:
+    """Returns the feed that an object belongs to; raises FeedsError if there are two."""
+    found = [feed for feed in feeds if feed.bucket == bucket and feed.match(key)]
+    if len(found) > 1:
+        names = " and ".join(feed.name for feed in found)
+        raise FeedsError(f"s3://{bucket}/{key} is matched by the feeds {names}: narrow a key_pattern")
+    return found[0] if found else None
+
+
+def read_feeds(path: Path) -> tuple[Feed, ...]:
+    """Reads feeds.yml; raises FeedsError, which names file, feed and field."""
+    declared = _document(path)
+    if not isinstance(declared, dict) or set(declared) != {"feeds"}:
+        raise FeedsError(f"{path}: begin with `feeds:` and nothing beside it")
+    by_name = {} if declared["feeds"] is None else declared["feeds"]
+    if not isinstance(by_name, dict):
+        raise FeedsError(f"{path}: feeds: give each feed under its name")
+    feeds = tuple(_feed(path, name, fields) for name, fields in by_name.items())
+    owners: dict[str, str] = {}
+    for feed in feeds:
+        if (owner := owners.setdefault(feed.location, feed.name)) != feed.name:
+            raise FeedsError(
+                f"{path}: feed {feed.name}: location: {feed.location} is already that of {owner}:"
+                " give each feed its own"
+            )
+    return feeds
+
+
+def _feed(path: Path, name: object, fields: object) -> Feed:
+    if not isinstance(name, str) or not name.strip():
+        raise FeedsError(f"{path}: feed {name}: write the name in quotes")
+    if not isinstance(fields, dict) or "name" in fields:
+        raise FeedsError(f"{path}: feed {name}: give location, client and columns, and no name")
+    try:
+        return Feed.model_validate({**fields, "name": name})
+    except ValidationError as error:
+        problems = "; ".join(
+            ": ".join(part for part in (".".join(map(str, found["loc"])), _told(found["msg"])) if part)
+            for found in error.errors(include_url=False, include_context=False, include_input=False)
+        )
+        raise FeedsError(f"{path}: feed {name}: {problems}") from error
+
+
+def _told(message: str) -> str:
+    return message.removeprefix("Value error, ").replace("Extra inputs are not permitted", "is no such field")
+
+
+class _Loader(yaml.SafeLoader):
+    """A safe loader for which a key given twice is an error, not silently the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.tag != "tag:yaml.org,2002:merge" and key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"{key.value} stands there twice", problem_mark=key.start_mark
+                )
+            seen.add(key.value if isinstance(key.value, str) else id(key))
+        return super().construct_mapping(node, deep)
+
+
+def _document(path: Path) -> object:
+    try:
+        return yaml.load(path.read_text(encoding="utf-8-sig"), _Loader)  # a SafeLoader
+    except FileNotFoundError as error:
+        raise FeedsError(f"{path} is missing: declare the feeds there, or set MEDIA_FEEDS") from error
+    except OSError as error:
+        raise FeedsError(f"{path} cannot be read ({error.strerror}): check MEDIA_FEEDS") from error
+    except UnicodeDecodeError as error:
+        raise FeedsError(f"{path} is not UTF-8: save it as UTF-8") from error
+    except yaml.MarkedYAMLError as error:
+        line = f" line {error.problem_mark.line + 1}:" if error.problem_mark else ""
+        raise FeedsError(f"{path}:{line} is not YAML: {error.problem}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date that is none
+        raise FeedsError(f"{path}: is not YAML: {' '.join(str(error).split())}") from error

@@ -1,0 +1,209 @@
+"""From a cell's text to the text that PostgreSQL stores: dates, counts, figures, names, clients.
+
+Each reader raises BadValueError with the reason code of the first rule broken. Numbers are worked on as
+digits, never as floats: exact, and of bounded cost however long a hostile cell is.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from typing import Literal, NamedTuple
+
+Reason = Literal["fields", "date", "number", "name", "client"]
+
+FIRST_DAY = date(2000, 1, 1)
+BIGINT = 2**63 - 1
+NUMERIC_DIGITS = 12
+NAME_LENGTH = 255
+NOT_SET = "(not set)"
+# What most numbers look like, already in canonical form or nearly: a million of them take seconds less.
+PLAIN_COUNT = re.compile(r"0|[1-9][0-9]{0,17}")
+PLAIN_REVENUE = re.compile(r"(?:0|[1-9][0-9]{0,9})\.[0-9]{2}")
+PLAIN_SHARE = re.compile(r"(?:0|[1-9][0-9]{0,5})\.([0-9]{1,6})")
+SHOWN = 80  # how much of a cell a sentence quotes
+
+
+class BadValueError(Exception):
+    """A cell that cannot be staged."""
+
+    def __init__(self, reason: Reason, sentence: str, client: str | None = None) -> None:
+        super().__init__(sentence)
+        self.reason: Reason = reason
+        self.sentence = sentence
+        self.client = client
+
+
+class Number(NamedTuple):
+    """A number as written: digits before and after the point."""
+
+    negative: bool
+    whole: str
+    decimals: str
+    percent: bool
+
+    def units(self, scale: int) -> int:
+        """Returns the number times 10**scale without its sign, rounded half away from zero."""
+        scale -= 2 * self.percent
+        units = int((self.whole + self.decimals[:scale].ljust(scale, "0")) or "0")
+        return units + (self.decimals[scale : scale + 1] >= "5")
+
+
+class Numbers:
+    """Reads the numbers of one column of one feed."""
+
+    def __init__(self, column: str, decimal: str, currency: str, fractional: str) -> None:
+        self.column = column
+        self.rounds = fractional == "round"
+        self.currency = currency
+        self.comma = "," if decimal == "." else "."
+        self.plain = decimal == "."  # what the two patterns of figures above may be asked of
+        sign, comma = f"(?:{re.escape(currency)})?", re.escape(self.comma)
+        # Possessive *+: a cell full of blanks must not be tried in all its divisions.
+        self.pattern = re.compile(
+            rf"{sign}\s*+(?P<sign>[+-]?)\s*+{sign}"
+            rf"(?P<whole>[0-9]+|[0-9]{{1,3}}(?:{comma}[0-9]{{3}})+|)"
+            rf"(?:{re.escape(decimal)}(?P<decimals>[0-9]*+))?\s*+{sign}(?P<percent>\s*+%)?"
+        )
+
+    def count(self, text: str) -> str:
+        """Reads a count that fits bigint; blank is 0."""
+        if PLAIN_COUNT.fullmatch(text):
+            return text
+        number = self._number(text)
+        if number is None:
+            return "0"
+        if number.percent:
+            raise self._bad(text, "is no count")
+        if number.negative:
+            raise self._bad(text, "is a negative count")
+        if number.decimals and not self.rounds:
+            raise self._bad(text, "is a fraction (fractional: round in feeds.yml would round it)")
+        if len(number.whole) > 19 or (units := number.units(0)) > BIGINT:
+            raise self._bad(text, "is too big")
+        return str(units)
+
+    def revenue(self, text: str) -> str:
+        """Reads an amount of decimal(12,2), rounded half away from zero; blank is 0."""
+        bare = text.removeprefix(self.currency)
+        if self.plain and PLAIN_REVENUE.fullmatch(bare):
+            return bare
+        number = self._number(text)
+        if number is None:
+            return "0.00"
+        if number.percent:
+            raise self._bad(text, "is no amount")
+        return self._figure(text, number, 2)
+
+    def share(self, text: str) -> str | None:
+        """Reads a fraction or percentage of decimal(12,6); blank is null."""
+        if self.plain and (found := PLAIN_SHARE.fullmatch(text)):
+            return text + "0" * (6 - len(found[1]))
+        number = self._number(text)
+        return None if number is None else self._figure(text, number, 6)
+
+    def _figure(self, text: str, number: Number, scale: int) -> str:
+        if len(number.whole) > NUMERIC_DIGITS:
+            raise self._bad(text, "is too big")
+        units = number.units(scale)
+        if units >= 10**NUMERIC_DIGITS:
+            raise self._bad(text, "is too big")
+        digits = f"{units:0{scale + 1}d}"
+        return f"{'-' if number.negative and units else ''}{digits[:-scale]}.{digits[-scale:]}"
+
+    def _number(self, text: str) -> Number | None:
+        """Takes a number apart; None for blank, - and --."""
+        stripped = text.strip()
+        if stripped in ("", "-", "--"):
+            return None
+        found = self.pattern.fullmatch(stripped)
+        if (
+            not found
+            or not (found["whole"] or found["decimals"])
+            or (self.currency and stripped.count(self.currency) > 1)
+        ):
+            raise self._bad(text, "is not a number in the feed's format")
+        whole = found["whole"].replace(self.comma, "").lstrip("0")
+        decimals = (found["decimals"] or "").rstrip("0")
+        negative = found["sign"] == "-" and bool(whole or decimals)
+        return Number(negative, whole, decimals, found["percent"] is not None)
+
+    def _bad(self, text: str, what: str) -> BadValueError:
+        return BadValueError("number", f"{self.column} {quoted(text)} {what}")
+
+
+def day(text: str, form: str, latest: date) -> str:
+    """Reads a date from 2000 to `latest`; returns it in ISO form."""
+    try:
+        found = datetime.strptime(text.strip(), form).date()
+    except (ValueError, OverflowError):
+        raise BadValueError("date", f"date {quoted(text)} is not of the form {form}") from None
+    if found < FIRST_DAY:
+        raise BadValueError("date", f"date {quoted(text)} is before 2000")
+    if found > latest:
+        raise BadValueError("date", f"date {quoted(text)} is later than {latest}, the day after the delivery")
+    return found.isoformat()
+
+
+def name(text: str, column: str) -> str:
+    """Trims and normalises a name; a blank one is (not set)."""
+    normal = normalised(text)
+    if len(normal) > NAME_LENGTH:
+        raise BadValueError("name", f"{column} has {len(normal)} characters, more than {NAME_LENGTH}")
+    if "\0" in normal:
+        raise BadValueError("name", f"{column} {quoted(text)} contains a NUL character")
+    if not normal.isascii() and printable(normal) != normal:
+        raise BadValueError("name", f"{column} {quoted(text)} contains half a character")
+    return normal or NOT_SET
+
+
+def client_key(text: str) -> str:
+    """Brings a client's name or id to the form in which it is compared."""
+    return normalised(text).casefold()
+
+
+def client(text: str, clients: Mapping[str, str]) -> str:
+    """Returns the id of a client by name or id."""
+    found = clients.get(client_key(text))
+    if found is None:
+        shown = printable(normalised(text))
+        what = f"client {quoted(text)} is unknown" if shown else "no client is named"
+        raise BadValueError("client", f"{what}: add it, then load with --retry", shown)
+    return found
+
+
+def normalised(text: str) -> str:
+    """Returns a text in NFC, trimmed."""
+    return text.strip() if text.isascii() else unicodedata.normalize("NFC", text).strip()
+
+
+def quoted(text: str) -> str:
+    """Returns a cell as a sentence shows it."""
+    shown = printable(text.strip())
+    return f'"{shown[:SHOWN]}…"' if len(shown) > SHOWN else f'"{shown}"'
+
+
+def printable(text: str) -> str:
+    r"""Writes what PostgreSQL's text cannot hold, NUL and lone surrogates, as \x00 and \ud800."""
+    return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+class Memo(dict[str, str | None]):
+    """Remembers what a reader made of a text; forgets everything when full."""
+
+    LIMIT = 50_000
+    LENGTH = 300  # longer texts are not kept
+
+    def __init__(self, read: Callable[[str], str | None]) -> None:
+        super().__init__()
+        self.read = read
+
+    def __missing__(self, text: str) -> str | None:
+        value = self.read(text)
+        if len(text) <= self.LENGTH:
+            if len(self) >= self.LIMIT:
+                self.clear()
+            self[text] = value
+        return value

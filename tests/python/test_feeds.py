@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from loader.errors import FeedsError
+from loader.feeds import Feed, feed_of, read_feeds
+
+WHOLE = r"""
+feeds:
+  ttd:
+    location: s3://acme-drops/ttd/
+    key_pattern: '(?P<date>\d{4}-\d{2}-\d{2})\.csv(\.gz)?$'
+    client: {column: Advertiser}
+    columns: {date: Date, impressions: Imps, strategy_name: {constant: 7}, clicks: {position: 17}}
+"""
+
+
+def read(tmp_path: Path, text: str) -> tuple[Feed, ...]:
+    path = tmp_path / "feeds.yml"
+    path.write_text(text, encoding="utf-8")
+    return read_feeds(path)
+
+
+def test_a_feed_has_the_defaults_of_the_specification(tmp_path: Path) -> None:
+    (feed,) = read(tmp_path, WHOLE)
+    assert (feed.name, feed.location, feed.bucket, feed.prefix) == (
+        "ttd",
+        "s3://acme-drops/ttd/",
+        "acme-drops",
+        "ttd/",
+    )
+    assert (feed.redelivery, str(feed.max_rejected)) == ("replace", "0.10")
+    assert feed.format.model_dump() == {
+        "delimiter": ",",
+        "encoding": "utf-8",
+        "date": "%Y-%m-%d",
+        "decimal": ".",
+        "header_row": 1,
+        "currency": "",
+        "fractional": "reject",
+    }
+    assert feed.columns.strategy_name and feed.columns.strategy_name.constant == "7"
+    assert feed.tolerates(1, 10) and not feed.tolerates(2, 19)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("date: Date, ", "", "feed ttd: columns.date: Field required"),
+        ("columns:", "colums:", "colums: is no such field"),
+        ("{constant: 7}", "{constant: 7, position: 2}", "columns.strategy_name"),
+        ("{position: 17}", "{position: 0}", "columns.clicks.position"),
+        ("{position: 17}", "yes", "columns.clicks.header"),
+        ("{column: Advertiser}", "{key_group: client}", "client.key_group"),
+        ("{column: Advertiser}", "{column: A, name: B}", "feed ttd: client: give one of"),
+        ("s3://acme-drops/ttd/", "acme/ttd", "feed ttd: location"),
+        (r"'(?P<date>", r"'(?P<date", "feed ttd: key_pattern"),
+        ("client:", "max_rejected: 2\n    client:", "max_rejected"),
+        ("client:", "redelivery: sum\n    client:", "redelivery"),
+        ("client:", "format: {decimal: x}\n    client:", "format.decimal"),
+        ("client:", "format: {date: '%d/%m'}\n    client:", "format: date"),
+        ("client:", "format: {delimiter: '||'}\n    client:", "format: delimiter"),
+        ("client:", "client: {name: A}\n    client:", "line 7: is not YAML: client stands there twice"),
+        ("location:", "\tlocation:", "line 4: is not YAML"),
+        ("feeds:", "feed:", "begin with `feeds:`"),
+    ],
+)
+def test_an_error_names_file_feed_and_field(tmp_path: Path, old: str, new: str, told: str) -> None:
+    with pytest.raises(FeedsError) as error:
+        read(tmp_path, WHOLE.replace(old, new, 1))
+    assert told in str(error.value) and "feeds.yml" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_unreadable_or_misencoded_file_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "latin.yml").write_bytes(b"feeds: \xe9")
+    for path, told in (("none.yml", "missing"), (".", "cannot be read"), ("latin.yml", "UTF-8")):
+        with pytest.raises(FeedsError, match=told):
+            read_feeds(tmp_path / path)
+
+
+def test_no_two_feeds_share_a_location_nor_an_object(tmp_path: Path) -> None:
+    other = WHOLE.replace("feeds:\n", "").replace("  ttd:", "  other:")
+    with pytest.raises(FeedsError, match=r"feed other: location: .* is already that of ttd"):
+        read(tmp_path, WHOLE + other.replace("ttd/", "ttd"))
+    feeds = read(tmp_path, WHOLE + other.replace("ttd/", ""))
+    assert [feed.bucket for feed in feeds] == ["acme-drops"] * 2 and feeds[1].prefix == ""
+    with pytest.raises(FeedsError, match="ttd and other"):
+        feed_of(feeds, "acme-drops", "ttd/2024-01-05.csv")
+    assert feed_of(feeds, "acme-drops", "x/2024-01-05.csv") == feeds[1]
+    assert feed_of(feeds, "elsewhere", "x/2024-01-05.csv") is None
+
+
+def test_a_key_says_its_date_and_client(tmp_path: Path) -> None:
+    pattern = r"'(?P<client>\w+)/(?P<date>\d[\d_-]+)\.csv'"
+    text = WHOLE.replace("{column: Advertiser}", "{key_group: client}")
+    (feed,) = read(tmp_path, text.replace(r"'(?P<date>\d{4}-\d{2}-\d{2})\.csv(\.gz)?$'", pattern))
+    for written in ("2024-01-05", "20240105", "2024_01_05"):
+        assert feed.match(f"ttd/Acme/{written}.csv") == (date(2024, 1, 5), "Acme")
+    assert feed.match("ttd/Acme/2024-13-05.csv") == (None, "Acme")
+    assert feed.match("other/Acme/2024-01-05.csv") is None
+    assert feed.match("ttd/Acme/2024-01-05.csv/") is None
