@@ -1,0 +1,355 @@
+"""The command `media`: a thin door to the functions of the other modules."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import os
+import shutil
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any
+
+import psycopg
+import typer
+
+from loader import clients, console, rates, runs, users
+from loader.connection import connect, require_tables
+from loader.embedded import Embedded
+from loader.errors import MediaError
+from loader.feeds import read_feeds
+from loader.ingest import one_sentence
+from loader.load import load as load_objects
+from loader.load import sync_feeds
+from loader.migrate import migrate as apply_schema
+
+SETTINGS: dict[str, Any] = {
+    "no_args_is_help": True,
+    "pretty_exceptions_enable": False,
+    "context_settings": {"help_option_names": ["-h", "--help"]},
+}
+app = typer.Typer(help="Partner files in, billable figures out.", add_completion=False, **SETTINGS)
+clients_app = typer.Typer(help="The client companies.", **SETTINGS)
+cpm_app = typer.Typer(help="What a thousand impressions cost each client.", **SETTINGS)
+users_app = typer.Typer(help="Who may see what.", **SETTINGS)
+db_app = typer.Typer(help="The embedded PostgreSQL in .media/.", **SETTINGS)
+for _name, _group in {"clients": clients_app, "cpm": cpm_app, "users": users_app, "db": db_app}.items():
+    app.add_typer(_group, name=_name)
+
+
+def _parsed_date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is no date: write it as 2025-01-31") from error
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+Day = Annotated[date | None, typer.Option(parser=_parsed_date, metavar="D")]
+Since = Annotated[
+    date | None,
+    typer.Option("--from", parser=_parsed_date, metavar="D", help="Default: from the beginning."),
+]
+
+
+def main() -> None:
+    """Runs the command; exit code 0: all done, 1: something failed, 2: wrong usage."""
+    try:
+        app()
+    except (MediaError, psycopg.Error) as error:
+        console.fail(one_sentence(error))
+        sys.exit(1)
+    except KeyboardInterrupt:
+        console.fail("interrupted")
+        sys.exit(1)
+    except BrokenPipeError:  # `media rejects | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@app.command()
+def migrate() -> None:
+    """Create or update tables, roles and policies; safe at any time."""
+    with console.opened() as db, connect(db) as connection:
+        console.say("migrated" if apply_schema(connection) else "nothing to change")
+
+
+@app.command()
+def load(
+    feed: Annotated[str | None, typer.Option(help="Only this feed.")] = None,
+    key: Annotated[str | None, typer.Option(help="Only this object, new or not.")] = None,
+    retry: Annotated[bool, typer.Option("--retry", help="Also what failed or has rejects.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be loaded.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Load what is new in S3."""
+    with console.opened(as_json) as db, console.loading(as_json) as progress:
+        feeds = read_feeds(console.feeds_file())
+        results = load_objects(db, feeds, feed, key, retry, dry_run, progress=progress)
+    if as_json:
+        console.print_json(results)
+    else:
+        if dry_run:
+            for result in results:
+                console.say(console.line(result))
+        rows, bad = sum(r.loaded for r in results), sum(r.rejected for r in results)
+        console.say(f"{len(results)} objects, {rows} rows loaded, {bad} rejected")
+    failures = [result for result in results if result.status == "failed"]
+    for result in failures:
+        console.fail(f"{result.uri}: {result.message}")
+    raise typer.Exit(1 if failures else 0)
+
+
+@app.command()
+def transform(
+    rebuild_from: Day = None,
+    rebuild_to: Day = None,
+    client: Annotated[str | None, typer.Option(help="Rebuild only this client.")] = None,
+) -> None:
+    """Bring the marts up to date with dbt."""
+    from loader.transform import transform as build
+
+    with console.opened() as db:
+        feeds = read_feeds(console.feeds_file())
+        with connect(db, "media_loader", autocommit=True) as connection:
+            require_tables(connection)
+            sync_feeds(connection, feeds)
+        nodes = build(db, rebuild_from, rebuild_to, client)
+    failures = [node for node in nodes if node.failed]
+    for node in failures:
+        console.fail(f"{node.name}: {node.message}")
+    console.say(f"{len(nodes)} nodes, {len(failures)} failed")
+    raise typer.Exit(1 if failures else 0)
+
+
+@app.command()
+def nightly() -> None:
+    """Load, then transform: the Prefect flow, once, here."""
+    from flows.nightly import nightly as flow
+
+    with console.opened():
+        try:
+            flow()
+        except (MediaError, psycopg.Error):
+            raise
+        except Exception as error:  # a flow fails with whatever its tasks raised
+            raise MediaError(" ".join(str(error).split()) or type(error).__name__) from error
+
+
+@app.command()
+def serve(cron: Annotated[str, typer.Option(help="When, in UTC.")] = "0 5 * * *") -> None:
+    """Run the flow on a schedule until stopped."""
+    from flows.nightly import serve as run
+
+    try:
+        run(cron)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--cron") from error
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """Show the last runs and what waits."""
+    with console.opened(as_json) as db, connect(db) as connection:
+        require_tables(connection)
+        found = runs.status(connection)
+    if as_json:
+        console.print_json(found)
+        return
+    console.print_table(
+        ["run", "feed", "file", "status", "started", "loaded", "rejected", "message"],
+        [dataclasses.astuple(run) for run in found.runs],
+    )
+    console.print_table(
+        ["feed", "latest day", "last load"], [dataclasses.astuple(one) for one in found.feeds]
+    )
+    console.say(f"days waiting for media transform: {found.days_waiting}")
+    console.say(f"clients without a CPM: {', '.join(found.clients_without_cpm) or 'none'}")
+    console.say(f"files waiting for --retry: {found.files_waiting_for_retry}, rows: {found.rejected_rows}")
+
+
+@app.command()
+def rejects(
+    run: Annotated[str | None, typer.Argument(help="A run, or the first characters of its id.")] = None,
+    file: Annotated[Path | None, typer.Option("--csv", help="Write them to this file.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show rejected rows: of a run, or all that wait for --retry."""
+    with console.opened(as_json) as db, connect(db, "media_loader") as connection:
+        require_tables(connection)
+        found = runs.rejects(connection, run)
+    names = [field.name for field in dataclasses.fields(runs.RejectedRow)]
+    if file is not None:
+        try:
+            with file.open("w", encoding="utf-8", newline="") as stream:
+                csv.writer(stream).writerows([names, *(dataclasses.astuple(row) for row in found)])
+        except OSError as error:
+            raise MediaError(f"{file} cannot be written: {error.strerror}") from error
+    if as_json:
+        console.print_json(found)
+    elif file is not None:
+        console.say(f"{len(found)} rejected rows written to {file}")
+    else:
+        console.print_table(names, [dataclasses.astuple(row) for row in found])
+
+
+@app.command()
+def retract(run: Annotated[str, typer.Argument(help="A run, or the first characters of its id.")]) -> None:
+    """Take a run back: its rows no longer count."""
+    with console.opened() as db, connect(db, "media_loader", autocommit=True) as connection:
+        require_tables(connection)
+        console.say(
+            f"retracted the run of {runs.retract(connection, run)}: media transform takes its rows out"
+        )
+
+
+@clients_app.command("add")
+def clients_add(name: str) -> None:
+    """Add a client."""
+    with console.opened() as db, connect(db) as connection:
+        require_tables(connection)
+        console.say(f"added {name}: {clients.add_client(connection, name)}")
+
+
+@clients_app.command("list")
+def clients_list(as_json: AsJson = False) -> None:
+    """List the clients and their CPM of today."""
+    with console.opened(as_json) as db, connect(db) as connection:
+        require_tables(connection)
+        found = clients.list_clients(connection)
+    if as_json:
+        console.print_json(found)
+    else:
+        console.print_table(["id", "name", "status", "cpm"], [dataclasses.astuple(one) for one in found])
+
+
+@clients_app.command("enable")
+def clients_enable(name: str) -> None:
+    """Let a client's people see its figures again."""
+    _set_status(name, "active")
+
+
+@clients_app.command("disable")
+def clients_disable(name: str) -> None:
+    """Let a client's people see nothing; its files are still loaded."""
+    _set_status(name, "disabled")
+
+
+def _set_status(name: str, state: str) -> None:
+    with console.opened() as db, connect(db) as connection:
+        require_tables(connection)
+        changed = clients.set_status(connection, name, state)
+        console.say(f"{name} is {state}" + ("" if changed else " already"))
+
+
+@clients_app.command("import")
+def clients_import(file: Path) -> None:
+    """Add the clients and CPMs of a CSV: name, cpm, effective_date."""
+    with console.opened() as db, connect(db) as connection:
+        require_tables(connection)
+        added, priced = clients.import_clients(connection, file)
+        console.say(f"{added} clients added, {priced} CPMs set")
+
+
+@cpm_app.command("set")
+def cpm_set(client: str, cpm: str, since: Since = None) -> None:
+    """Set a client's CPM, from a date or from the beginning."""
+    with console.opened() as db, connect(db) as connection:
+        require_tables(connection)
+        price = rates.parsed_cpm(cpm)
+        console.say(str(rates.set_rate(connection, clients.find_client(connection, client), price, since)))
+
+
+@cpm_app.command("list")
+def cpm_list(client: Annotated[str | None, typer.Argument()] = None) -> None:
+    """List the CPMs of a client, or of all."""
+    with console.opened() as db, connect(db) as connection:
+        require_tables(connection)
+        which = clients.find_client(connection, client) if client else None
+        found = rates.list_rates(connection, which)
+    console.print_table(["client", "cpm", "from"], [dataclasses.astuple(rate) for rate in found])
+
+
+@cpm_app.command("remove")
+def cpm_remove(client: str, since: Since = None) -> None:
+    """Remove the CPM that holds from a date, or from the beginning."""
+    with console.opened() as db, connect(db) as connection:
+        require_tables(connection)
+        console.say(str(rates.remove_rate(connection, clients.find_client(connection, client), since)))
+
+
+@users_app.command("add")
+def users_add(
+    email: str,
+    client: Annotated[str | None, typer.Option(help="The client whose figures to see.")] = None,
+    admin: Annotated[bool, typer.Option("--admin", help="Sees all, through the portal.")] = False,
+    login: Annotated[str | None, typer.Option(help="Also create this database login.")] = None,
+) -> None:
+    """Add a user; the password is asked for, or MEDIA_PASSWORD."""
+    if admin == (client is not None):
+        raise typer.BadParameter("give either --client or --admin")
+    if admin and login is not None:
+        raise typer.BadParameter("admins see all through the portal only: --login goes with --client")
+    with console.opened() as db, connect(db) as connection:
+        require_tables(connection)
+        which = clients.find_client(connection, client) if client else None
+        password = os.environ.get("MEDIA_PASSWORD") or typer.prompt(
+            "Password", hide_input=True, confirmation_prompt=True
+        )
+        identity = users.add_user(connection, email, password, which, login)
+        console.say(f"added {email}: {identity}")
+
+
+@users_app.command("list")
+def users_list() -> None:
+    """List the users."""
+    with console.opened() as db, connect(db) as connection:
+        require_tables(connection)
+        found = users.list_users(connection)
+    console.print_table(
+        ["email", "role", "client", "login", "disabled"], [dataclasses.astuple(user) for user in found]
+    )
+
+
+@users_app.command("disable")
+def users_disable(email: str) -> None:
+    """Let a user see nothing from now on."""
+    with console.opened() as db, connect(db) as connection:
+        require_tables(connection)
+        changed = users.disable_user(connection, email)
+        console.say(f"{email} is disabled" + ("" if changed else " already"))
+
+
+@app.command()
+def demo() -> None:
+    """Show everything on sample data, on a database and an S3 of its own."""
+    from loader.demo import demo as story
+
+    story()
+
+
+@db_app.command("start")
+def db_start() -> None:
+    """Start the embedded server and keep it running."""
+    server = Embedded().start()
+    console.say("embedded PostgreSQL is running:")
+    for name, value in server.environment().items():
+        console.say(f"{name}={value}")
+
+
+@db_app.command("stop")
+def db_stop() -> None:
+    """Stop the embedded server."""
+    console.say("stopped" if Embedded().stop() else "it was not running")
+
+
+@db_app.command("psql", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def db_psql(context: typer.Context) -> None:
+    """Open psql on the database; further arguments are psql's."""
+    with console.opened() as db:
+        program = shutil.which("psql", path=os.pathsep.join([os.environ["PATH"], str(Embedded().programs)]))
+        if program is None:
+            raise MediaError("there is no psql on PATH: install PostgreSQL's client")
+        done = subprocess.run([program, *context.args], env=db.environ(), check=False)
+    raise typer.Exit(1 if done.returncode else 0)

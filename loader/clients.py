@@ -1,0 +1,131 @@
+"""The client companies: added, listed, enabled and disabled by those who may write media.clients."""
+
+from __future__ import annotations
+
+import csv
+import unicodedata
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from uuid import UUID
+
+import psycopg
+
+from loader.errors import MediaError
+from loader.ledger import known_clients
+from loader.parse import client_key
+from loader.rates import parsed_cpm, set_rate
+
+NAME_LIMIT = 255
+COLUMNS = ("name", "cpm", "effective_date")
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """One client company, and the CPM in force today."""
+
+    id: str
+    name: str
+    status: str
+    cpm: str | None
+
+
+def add_client(connection: psycopg.Connection, name: str) -> UUID:
+    """Adds a client; returns its id. MediaError where the name will not do or is taken, in whatever case."""
+    name = unicodedata.normalize("NFC", name).strip()
+    if not name or len(name) > NAME_LIMIT or not name.isprintable():
+        raise MediaError(
+            f"{name[:60]!r} is no name for a client: give 1 to {NAME_LIMIT} printable characters"
+        )
+    if client_key(name) in known_clients(connection):
+        raise MediaError(f"there is a client {name} already")
+    try:
+        found = connection.execute(
+            "insert into media.clients (name) values (%s) returning id", [name]
+        ).fetchone()
+    except psycopg.errors.UniqueViolation as error:
+        raise MediaError(f"there is a client {name} already") from error
+    assert found is not None
+    identity: UUID = found[0]
+    return identity
+
+
+def find_client(connection: psycopg.Connection, text: str) -> UUID:
+    """Returns the id of the client of this name or id, in any case; MediaError if there is none."""
+    found = known_clients(connection).get(client_key(text))
+    if found is None:
+        raise MediaError(f"there is no client {text}: see `media clients list`, or add it")
+    return UUID(found)
+
+
+def list_clients(connection: psycopg.Connection) -> list[Client]:
+    """Returns all clients by name."""
+    found = connection.execute(
+        """
+        select
+            clients.id::text, clients.name, clients.status, (
+                select client_settings.cpm::text
+                from media.client_settings
+                where
+                    client_settings.client_id = clients.id
+                    and coalesce(client_settings.effective_date, '-infinity')
+                    <= (now() at time zone 'utc')::date
+                order by client_settings.effective_date desc nulls last
+                limit 1
+            )
+        from media.clients
+        order by lower(clients.name)
+        """
+    ).fetchall()
+    return [Client(*row) for row in found]
+
+
+def set_status(connection: psycopg.Connection, text: str, status: str) -> bool:
+    """Makes a client active or disabled (its people then see nothing); returns whether it was not yet."""
+    identity = find_client(connection, text)
+    changed = connection.execute(
+        "update media.clients set status = %s where id = %s and status <> %s", [status, identity, status]
+    )
+    return changed.rowcount > 0
+
+
+def import_clients(connection: psycopg.Connection, file: Path) -> tuple[int, int]:
+    """Adds the clients and CPMs of a CSV with the columns name, cpm, effective_date: all of them or none.
+
+    Returns how many clients were added and CPMs set. MediaError names the line at fault.
+    """
+    added = priced = 0
+    with connection.transaction():
+        for line, name, cpm, since in _lines(file):
+            try:
+                if client_key(name) not in known_clients(connection):
+                    add_client(connection, name)
+                    added += 1
+                if cpm:
+                    start = date.fromisoformat(since) if since else None
+                    change = set_rate(connection, find_client(connection, name), parsed_cpm(cpm), start)
+                    priced += change.changed
+            except (MediaError, ValueError) as error:
+                raise MediaError(f"{file}, line {line}: {error}") from error
+    return added, priced
+
+
+def _lines(file: Path) -> list[tuple[int, str, str, str]]:
+    """Returns line number, name, cpm and effective_date of every row."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as stream:
+            rows = csv.DictReader(stream, strict=True)
+            found = []
+            for row in rows:
+                name, cpm, since = ((row.get(column) or "").strip() for column in COLUMNS)
+                found.append((rows.line_num, name, cpm, since))
+            names = tuple(rows.fieldnames or ())
+    except OSError as error:
+        raise MediaError(f"{file} cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise MediaError(f"{file} is no CSV in UTF-8: {error}") from error
+    if "name" not in names or not set(names) <= set(COLUMNS):
+        raise MediaError(
+            f"{file} must have the header name,cpm,effective_date: it has {','.join(names)[:60]!r}"
+        )
+    return found

@@ -1,0 +1,229 @@
+"""Ingests one object in one transaction: S3 → rows and rejects → COPY, with one row of ingestion_logs."""
+
+from __future__ import annotations
+
+import io
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING, BinaryIO, cast
+from uuid import UUID
+
+import psycopg
+
+from loader.connection import Database, connect
+from loader.decompress import decompressed
+from loader.errors import ContentError, MediaError
+from loader.feeds import Feed, KeyMatch
+from loader.ledger import begin_run, end_run, known_clients, object_lock, recorded, run_in_force
+from loader.parse import client_key, parse
+from loader.s3 import S3Object, open_object
+from loader.staging import Hashed, Rejects, cover, stage
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+BUFFER_BYTES = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """An object to be loaded."""
+
+    feed: Feed
+    thing: S3Object
+    match: KeyMatch
+    forced: bool
+    """By --key or --retry: a new run of the whole object, even if its content is the same."""
+    seen: UUID | None
+    """The latest recorded run of its key when this was decided."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of an object, or of a feed that could not be listed."""
+
+    feed: str
+    uri: str
+    status: str
+    """loaded, same (content), skipped (someone else has loaded it meanwhile), failed or planned."""
+    message: str
+    run: str | None = None
+    loaded: int = 0
+    rejected: int = 0
+    failure: str | None = None
+
+
+def ingest(db: Database, client: S3Client, task: Task) -> Result:
+    """Loads one object unless someone else just did; every failure is a Result, none is raised."""
+    run: UUID | None = None
+    try:
+        with connect(db, "media_loader", autocommit=True) as connection, object_lock(connection, task.thing):
+            now = recorded(connection, task.thing.bucket, task.thing.key).get(task.thing.key)
+            if now and now.run != task.seen and now.knows(task.thing):
+                return _result(task, "skipped", "another loader has loaded it", now.run)
+            day = task.match.date or task.thing.last_modified.date()
+            run = begin_run(connection, task.feed, task.thing, day)
+            try:
+                return _Attempt(connection, client, task, run).load()
+            except (MediaError, psycopg.Error) as error:
+                if connection.closed:
+                    raise
+                return _failed(connection, task, run, error)
+    except (MediaError, psycopg.Error) as error:
+        message = one_sentence(error)
+        if run is not None:
+            with suppress(MediaError, psycopg.Error), connect(db, "media_loader", autocommit=True) as again:
+                end_run(again, run, {"message": message})
+        return _result(task, "failed", message, run, failure="outside")
+
+
+def one_sentence(error: Exception) -> str:
+    """Returns what an error says, on one line."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if isinstance(error, MediaError) else f"PostgreSQL: {text}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    connection: psycopg.Connection
+    client: S3Client
+    task: Task
+    run: UUID
+
+    def load(self) -> Result:
+        """Reads the object and writes all of it, or nothing but how it failed."""
+        clients = known_clients(self.connection)
+        key_client = self.task.match.client
+        key_client_id = clients.get(client_key(key_client)) if key_client else None
+        with (
+            closing(open_object(self.client, self.task.thing)) as reader,
+            closing(Rejects(self.run)) as rejects,
+        ):
+            end = {"client_id": key_client_id, "version_id": reader.version_id}
+            end_run(self.connection, self.run, end)  # kept if the transaction is not
+            content = Hashed(decompressed(reader.stream()))
+            return self._load(content, clients, rejects)
+
+    def _load(self, content: Hashed, clients: dict[str, str], rejects: Rejects) -> Result:
+        task = self.task
+        buffered = cast(BinaryIO, io.BufferedReader(content, BUFFER_BYTES))
+        modified = task.thing.last_modified.date()
+        items = parse(
+            buffered, task.feed, clients=clients, key_client=task.match.client, last_modified=modified
+        )
+        try:
+            with self.connection.transaction():
+                try:
+                    covered = stage(self.connection, self.run, items, rejects)
+                except ContentError as error:
+                    raise _UnreadableError(str(error), content.sha256()) from error
+                sha256 = content.sha256()
+                self._compare(sha256)
+                check_share(task.feed, covered.total(), rejects, sha256)
+                cover(self.connection, self.run, covered)
+                rejects.write(self.connection)
+                latest = max((date.fromisoformat(day) for _, day in covered), default=modified)
+                message = f"{covered.total()} rows" + (f", {len(rejects)} rejected" if len(rejects) else "")
+                end = {"status": "success", "failure": None, "message": message, "sha256": sha256}
+                counts = {"records_loaded": covered.total(), "records_failed": len(rejects)}
+                day = {"run_date": task.match.date or latest}
+                end_run(self.connection, self.run, {**end, **counts, **day})
+            return _result(task, "loaded", message, self.run, covered.total(), len(rejects))
+        except _SameContentError as same:
+            return self._same(same.run, same.sha256)
+        except _TooManyError as error:
+            return _failed(self.connection, task, self.run, error, rejects)
+        except _UnreadableError as error:
+            try:
+                self._compare(error.sha256)
+            except _SameContentError as same:
+                return self._same(same.run, same.sha256)
+            return _failed(self.connection, task, self.run, error)
+
+    def _compare(self, sha256: str) -> None:
+        current = run_in_force(self.connection, self.task.thing)
+        if current and current[1] == sha256 and not self.task.forced:
+            raise _SameContentError(current[0], sha256)
+
+    def _same(self, current: UUID, sha256: str) -> Result:
+        message = f"same content as run {current}"
+        with self.connection.transaction():
+            end = {"status": "success", "failure": None, "message": message, "sha256": sha256}
+            end_run(self.connection, self.run, end | {"same_content_as": current})
+            self.connection.execute(
+                "update media.ingestion_logs set last_modified = %s where id = %s",
+                [self.task.thing.last_modified, current],
+            )
+        return _result(self.task, "same", message, self.run)
+
+
+class _SameContentError(Exception):
+    """Rolls the rows back: the run in force has them."""
+
+    def __init__(self, run: UUID, sha256: str) -> None:
+        super().__init__(run)
+        self.run, self.sha256 = run, sha256
+
+
+class _UnreadableError(ContentError):
+    def __init__(self, message: str, sha256: str) -> None:
+        super().__init__(message)
+        self.sha256 = sha256
+
+
+class _TooManyError(_UnreadableError):
+    """The file's rejects are its problem, and are kept."""
+
+
+def check_share(feed: Feed, staged: int, rejects: Rejects, sha256: str) -> None:
+    """Raises ContentError where too many rows are bad, or none of the rows there are can be staged."""
+    unknown = rejects.reasons["client"]
+    bad = len(rejects) - unknown
+    if Decimal(bad) > Decimal(str(feed.max_rejected)) * (staged + bad):
+        raise _TooManyError(
+            f"{bad} of {staged + bad} rows are bad, more than max_rejected ({feed.max_rejected}) allows;"
+            f" the first: {rejects.first.rstrip('.')}; correct the mapping and run `media load --retry`,"
+            " or have the file delivered again",
+            sha256,
+        )
+    if len(rejects) and not staged:
+        names = ", ".join(repr(name[:60]) for name in list(rejects.clients)[:3])
+        raise _TooManyError(
+            f"no row can be staged: unknown client {names}; add it with `media clients add`, then run"
+            " `media load --retry`"
+            if names
+            else f"no row can be staged; the first: {rejects.first}",
+            sha256,
+        )
+
+
+def _failed(
+    connection: psycopg.Connection, task: Task, run: UUID, error: Exception, rejects: Rejects | None = None
+) -> Result:
+    """Records a failed run, with its rejects where they are the reason."""
+    inside = isinstance(error, ContentError | psycopg.DataError)
+    count = len(rejects) if rejects else 0
+    end = {"failure": "content" if inside else "outside", "message": one_sentence(error)}
+    if isinstance(error, _UnreadableError):
+        end["sha256"] = error.sha256
+    with connection.transaction():
+        if rejects:
+            rejects.write(connection)
+        end_run(connection, run, end | {"records_failed": count})
+    return _result(task, "failed", one_sentence(error), run, 0, count, end["failure"])
+
+
+def _result(
+    task: Task,
+    status: str,
+    message: str,
+    run: UUID | None,
+    loaded: int = 0,
+    rejected: int = 0,
+    failure: str | None = None,
+) -> Result:
+    return Result(
+        task.feed.name, task.thing.uri, status, message, str(run) if run else None, loaded, rejected, failure
+    )

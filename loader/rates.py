@@ -1,0 +1,119 @@
+"""The CPM of each client by the date from which it holds, and the days that a change re-prices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from uuid import UUID
+
+import psycopg
+
+from loader.errors import MediaError
+
+LIMIT = Decimal(10) ** 6
+
+
+@dataclass(frozen=True, slots=True)
+class Repricing:
+    """What a change of CPM does: the days with staged rows on which another CPM is in force now."""
+
+    changed: bool
+    days: int = 0
+    first: date | None = None
+    last: date | None = None
+
+    def __str__(self) -> str:
+        if not self.changed:
+            return "that was the CPM already: nothing is re-priced"
+        if not self.days:
+            return "no day with rows is re-priced"
+        span = f"{self.first}" if self.days == 1 else f"from {self.first} to {self.last}"
+        return f"{self.days} day{'s' * (self.days > 1)} with rows re-priced by the next transform: {span}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """One CPM; `since` is None where it holds from the beginning."""
+
+    client: str
+    cpm: Decimal
+    since: date | None
+
+
+def parsed_cpm(text: str) -> Decimal:
+    """Reads a CPM: 0 or more, at most four decimals. Raises MediaError."""
+    try:
+        cpm = Decimal(text.strip())
+    except InvalidOperation as error:
+        raise MediaError(f"{text[:60]!r} is no CPM: write a number such as 12.50") from error
+    if not cpm.is_finite() or cpm < 0 or cpm >= LIMIT or cpm != round(cpm, 4):
+        raise MediaError(
+            f"{text[:60]!r} is no CPM: it is 0 or more, below {LIMIT}, with four decimals at most"
+        )
+    return cpm
+
+
+def set_rate(connection: psycopg.Connection, client: UUID, cpm: Decimal, since: date | None) -> Repricing:
+    """Sets the CPM that holds from a date, or from the beginning."""
+    changed = connection.execute(
+        """
+        insert into media.client_settings as settings (client_id, cpm, effective_date) values (%s, %s, %s)
+        on conflict on constraint client_settings_one_rate_a_date do update set cpm = excluded.cpm
+        where settings.cpm <> excluded.cpm
+        """,
+        [client, cpm, since],
+    )
+    return _repriced(connection, client, since) if changed.rowcount else Repricing(False)
+
+
+def remove_rate(connection: psycopg.Connection, client: UUID, since: date | None) -> Repricing:
+    """Removes the CPM that holds from a date; MediaError if there is none."""
+    removed = connection.execute(
+        "delete from media.client_settings where client_id = %s and effective_date is not distinct from %s",
+        [client, since],
+    )
+    if not removed.rowcount:
+        start = f"from {since}" if since else "from the beginning (give --from for another)"
+        raise MediaError(f"that client has no CPM {start}: see `media cpm list`")
+    return _repriced(connection, client, since)
+
+
+def list_rates(connection: psycopg.Connection, client: UUID | None = None) -> list[Rate]:
+    """Returns the CPMs of one client or all, by client and date."""
+    found = connection.execute(
+        """
+        select clients.name, client_settings.cpm, client_settings.effective_date
+        from media.client_settings
+        inner join media.clients on clients.id = client_settings.client_id
+        where %(client)s::uuid is null or clients.id = %(client)s
+        order by lower(clients.name), client_settings.effective_date nulls first
+        """,
+        {"client": client},
+    ).fetchall()
+    return [Rate(*row) for row in found]
+
+
+def _repriced(connection: psycopg.Connection, client: UUID, since: date | None) -> Repricing:
+    """Counts the days with rows from a date up to the next CPM's."""
+    found = connection.execute(
+        """
+        select count(distinct run_days.date), min(run_days.date), max(run_days.date)
+        from media_ops.run_days
+        inner join media.ingestion_logs on ingestion_logs.id = run_days.run_id
+        where
+            run_days.client_id = %(client)s
+            and ingestion_logs.status = 'success' and ingestion_logs.retracted_at is null
+            and run_days.date >= coalesce(%(since)s::date, '-infinity')
+            and run_days.date < coalesce((
+                select min(client_settings.effective_date)
+                from media.client_settings
+                where
+                    client_settings.client_id = %(client)s
+                    and client_settings.effective_date > coalesce(%(since)s::date, '-infinity')
+            ), 'infinity')
+        """,
+        {"client": client, "since": since},
+    ).fetchone()
+    assert found is not None
+    return Repricing(True, *found)

@@ -1,0 +1,137 @@
+"""Writes the rows of one file: COPY into staging_media_raw, rejects and the days covered beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tempfile
+from collections import Counter
+from collections.abc import Iterable
+from typing import IO, Any, BinaryIO
+from uuid import UUID
+
+import psycopg
+
+from loader.parse import Reject
+
+STAGE = """
+copy media.staging_media_raw (
+    ingestion_run_id, client_id, date, campaign_name, strategy_name, placement_name, creative_name,
+    impressions, clicks, ctr, conversions, conversion_revenue
+) from stdin
+"""
+REJECT = """
+copy media_ops.rejected_rows (run_id, line_number, raw_line, reason, sentence, client_name) from stdin
+"""
+COVER = "copy media_ops.run_days (run_id, client_id, date, row_count) from stdin"
+ROWS_A_BLOCK = 2_000
+NAMES_REMEMBERED = 100_000
+SPOOLED_BYTES = 1 << 22
+BLOCK_BYTES = 1 << 18
+NULL = r"\N"
+ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", "\r": r"\r", "\t": r"\t", "\0": "␀"})
+
+
+class _Escaped(dict[str | None, str]):
+    """Values as COPY's text format wants them; the same few names come again and again."""
+
+    def __missing__(self, value: str | None) -> str:
+        if len(self) >= NAMES_REMEMBERED:
+            self.clear()
+        escaped = self[value] = NULL if value is None else value.translate(ESCAPES)
+        return escaped
+
+
+class Rejects:
+    """The rejected rows of a run, kept aside (on disk if many): a connection runs one COPY at a time."""
+
+    def __init__(self, run: UUID) -> None:
+        self._run = str(run)
+        self._lines: IO[bytes] = tempfile.SpooledTemporaryFile(SPOOLED_BYTES)  # noqa: SIM115
+        self.reasons: Counter[str] = Counter()
+        self.clients: Counter[str] = Counter()
+        self.first: str = ""
+
+    def add(self, reject: Reject) -> None:
+        """Keeps one."""
+        self.first = self.first or reject.sentence
+        self.reasons[reject.reason] += 1
+        if reject.client is not None and (reject.client in self.clients or len(self.clients) < 1000):
+            self.clients[reject.client] += 1
+        texts = (self._run, str(reject.line), reject.raw, reject.reason, reject.sentence)
+        fields = [text.translate(ESCAPES) for text in texts]
+        fields.append(NULL if reject.client is None else reject.client.translate(ESCAPES))
+        # a line may hold what its encoding has no letters for
+        self._lines.write("\t".join(fields).encode("utf-8", "backslashreplace") + b"\n")
+
+    def __len__(self) -> int:
+        return self.reasons.total()
+
+    def write(self, connection: psycopg.Connection) -> None:
+        """Copies them into rejected_rows."""
+        self._lines.seek(0)
+        with connection.cursor() as cursor, cursor.copy(REJECT) as copy:
+            while block := self._lines.read(BLOCK_BYTES):
+                copy.write(block)
+
+    def close(self) -> None:
+        """Gives the disk back."""
+        self._lines.close()
+
+
+def stage(
+    connection: psycopg.Connection, run: UUID, items: Iterable[Any], rejects: Rejects
+) -> Counter[tuple[str, str]]:
+    """Copies rows into staging_media_raw and puts rejects aside; counts rows by (client id, date)."""
+    covered: Counter[tuple[str, str]] = Counter()
+    escaped, identity = _Escaped(), str(run)
+    block: list[str] = []
+    with connection.cursor() as cursor, cursor.copy(STAGE) as copy:
+        for item in items:
+            if isinstance(item, Reject):
+                rejects.add(item)
+                continue
+            client, day, campaign, strategy, placement, creative, views, clicks, ctr, sales, revenue = item
+            covered[client, day] += 1
+            block.append(
+                f"{identity}\t{client}\t{day}\t{escaped[campaign]}\t{escaped[strategy]}\t{escaped[placement]}"
+                f"\t{escaped[creative]}\t{views}\t{clicks}\t{NULL if ctr is None else ctr}"
+                f"\t{sales}\t{revenue}\n"
+            )
+            if len(block) >= ROWS_A_BLOCK:
+                copy.write("".join(block))
+                block.clear()
+        copy.write("".join(block))
+    return covered
+
+
+def cover(connection: psycopg.Connection, run: UUID, covered: Counter[tuple[str, str]]) -> None:
+    """Writes what the run covers."""
+    with connection.cursor() as cursor, cursor.copy(COVER) as copy:
+        for (client, day), count in covered.items():
+            copy.write_row((run, client, day, count))
+
+
+class Hashed(io.RawIOBase):
+    """A stream that takes the sha256 of what is read through it."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._digest = hashlib.sha256()
+
+    def readable(self) -> bool:
+        """Says yes."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Reads up to len(buffer) bytes."""
+        data = self._stream.read(len(buffer))
+        buffer[: len(data)] = data
+        self._digest.update(data)
+        return len(data)
+
+    def sha256(self) -> str:
+        """Reads what is left; returns the sha256 of the whole."""
+        while data := self._stream.read(BLOCK_BYTES):
+            self._digest.update(data)
+        return self._digest.hexdigest()
