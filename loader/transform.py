@@ -1,0 +1,92 @@
+"""Runs dbt in this process, on the database of the command."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from dbt.cli.main import dbtRunner
+
+from loader import libpq
+from loader.clients import find_client
+from loader.connection import Database, connect, require_tables
+from loader.embedded import CHECKOUT
+from loader.errors import MediaError
+
+FAILED = {"error", "fail", "runtime error", "partial success"}
+
+
+class TransformError(MediaError):
+    """dbt could not start on its work."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeResult:
+    """What became of one node of dbt: success, pass, warn, error, fail or skipped."""
+
+    name: str
+    status: str
+    message: str
+    seconds: float
+    failures: int | None
+
+    @property
+    def failed(self) -> bool:
+        """Whether the build failed with it."""
+        return self.status in FAILED
+
+
+def transform(
+    db: Database, rebuild_from: date | None = None, rebuild_to: date | None = None, client: str | None = None
+) -> list[NodeResult]:
+    """Brings the marts up to date by `dbt build`; returns each node's result, failed ones included.
+
+    The dates and the client (name or id) say what is recomputed whether it changed or not. Raises
+    TransformError where dbt does not get as far as its nodes.
+    """
+    if rebuild_from and rebuild_to and rebuild_from > rebuild_to:
+        raise MediaError(f"there is no day from {rebuild_from} to {rebuild_to}: turn them round")
+    with connect(db, autocommit=True) as connection:
+        require_tables(connection)
+        identity = str(find_client(connection, client)) if client else None
+    given = {"rebuild_from": rebuild_from, "rebuild_to": rebuild_to, "rebuild_client": identity}
+    options = json.dumps({name: str(value) for name, value in given.items() if value is not None})
+    with libpq.replaced(db.env), _profiles() as profiles:
+        # a new runner each time: a manifest used twice breaks foreign keys
+        done = dbtRunner().invoke(
+            ["build", "--project-dir", str(CHECKOUT), "--profiles-dir", str(profiles), "--vars", options]
+        )
+    results = getattr(done.result, "results", None)
+    if results is None:
+        reason = " ".join(str(done.exception or "no reason given").split())
+        raise TransformError(f"dbt could not begin: {reason}")
+    return [
+        NodeResult(
+            result.node.name,
+            str(result.status),
+            " ".join((result.message or "").split()),
+            result.execution_time,
+            result.failures,
+        )
+        for result in results
+    ]
+
+
+@contextmanager
+def _profiles() -> Iterator[Path]:
+    """Yields the directory of profiles.yml: the one named, ours, or one made of the example."""
+    if named := os.environ.get("DBT_PROFILES_DIR"):
+        yield Path(named)
+    elif (CHECKOUT / "profiles.yml").exists():
+        yield CHECKOUT
+    else:
+        with tempfile.TemporaryDirectory(prefix="media-profiles-") as directory:
+            shutil.copyfile(CHECKOUT / "profiles.example.yml", Path(directory) / "profiles.yml")
+            yield Path(directory)

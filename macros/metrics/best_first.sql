@@ -1,0 +1,7 @@
+{#- The place of an item within its client and period: by revenue, then spend, then id. -#}
+{% macro best_first(figures, dimension) -%}
+    row_number() over (
+        partition by {{ figures }}.client_id, {{ figures }}.period_start
+        order by {{ figures }}.revenue desc nulls last, {{ figures }}.spend desc nulls last, {{ dimension }}.id asc
+    )
+{%- endmacro %}

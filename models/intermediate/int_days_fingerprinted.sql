@@ -1,0 +1,92 @@
+-- For every (client, date): all that makes its figures, and the fingerprint of it. Small: days, not rows.
+with run_days as (
+    select * from {{ ref('stg_run_days') }}
+),
+
+runs as (
+    select * from {{ ref('stg_runs') }}
+),
+
+live_run_days as (
+    select * from {{ ref('int_live_run_days') }}
+),
+
+rates as (
+    select * from {{ ref('stg_client_rates') }}
+),
+
+name_aliases as (
+    select * from {{ ref('int_name_aliases') }}
+),
+
+-- Names come from every run that counts, figures from the live ones alone.
+staged as (
+    select
+        run_days.client_id,
+        run_days.date,
+        array_agg(run_days.run_id order by run_days.run_id) as staged_run_ids
+    from run_days
+    inner join runs on run_days.run_id = runs.run_id
+    group by run_days.client_id, run_days.date
+),
+
+live as (
+    select
+        live_run_days.client_id,
+        live_run_days.date,
+        array_agg(live_run_days.run_id order by live_run_days.run_id) as live_run_ids
+    from live_run_days
+    group by live_run_days.client_id, live_run_days.date
+),
+
+-- Each rate holds until the day before the client's next one.
+rate_periods as (
+    select
+        rates.client_id,
+        rates.cpm,
+        rates.effective_date,
+        lead(rates.effective_date, 1, 'infinity'::date) over (
+            partition by rates.client_id order by rates.effective_date
+        ) as next_effective_date
+    from rates
+),
+
+aliases_by_client as (
+    select
+        name_aliases.client_id,
+        md5(json_agg(
+            json_build_array(name_aliases.level, name_aliases.name, name_aliases.stands_for)
+            order by name_aliases.level, name_aliases.name
+        )::text) as aliases_fingerprint
+    from name_aliases
+    group by name_aliases.client_id
+),
+
+days as (
+    select
+        staged.client_id,
+        staged.date,
+        staged.staged_run_ids,
+        rate_periods.cpm,
+        coalesce(live.live_run_ids, array[]::uuid[]) as live_run_ids,
+        coalesce(aliases_by_client.aliases_fingerprint, '') as aliases_fingerprint
+    from staged
+    left join live on staged.client_id = live.client_id and staged.date = live.date
+    left join rate_periods
+        on
+            staged.client_id = rate_periods.client_id
+            and staged.date >= rate_periods.effective_date
+            and staged.date < rate_periods.next_effective_date
+    left join aliases_by_client on staged.client_id = aliases_by_client.client_id
+),
+
+fingerprinted as (
+    select
+        days.*,
+        md5(json_build_array(
+            {{ marts_version() }}, days.live_run_ids, days.staged_run_ids, days.cpm, days.aliases_fingerprint
+        )::text) as fingerprint
+    from days
+)
+
+select * from fingerprinted

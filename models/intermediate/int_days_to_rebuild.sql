@@ -1,0 +1,67 @@
+-- Tonight's work, frozen: the days whose fingerprint differs from the one they were last built from, with all that
+-- they are to be built from. A load, a new rate or a retraction during the build waits for the next one.
+{{ config(
+    materialized='incremental', incremental_strategy='replace', full_refresh=false, on_schema_change='fail',
+    pre_hook=lock_marts(), post_hook="{{ forget_days_built() }}"
+) }}
+
+with days as (
+    select * from {{ ref('int_days_fingerprinted') }}
+),
+
+days_built as (
+    select * from {{ ref('stg_days_built') }}
+),
+
+compared as (
+    select
+        coalesce(days.client_id, days_built.client_id) as client_id,
+        coalesce(days.date, days_built.date) as date,
+        days.fingerprint,
+        days.cpm,
+        coalesce(days.live_run_ids, array[]::uuid []) as live_run_ids,
+        coalesce(days.staged_run_ids, array[]::uuid []) as staged_run_ids,
+        coalesce(days.aliases_fingerprint, '') as aliases_fingerprint,
+        -- A run was retracted or an alias changed: names may have nobody left who staged them. After a build that
+        -- did not end nobody knows which names it made.
+        coalesce(
+            days_built.fingerprint is null
+            or not days_built.staged_run_ids <@ coalesce(days.staged_run_ids, array[]::uuid [])
+            or days_built.aliases_fingerprint <> coalesce(days.aliases_fingerprint, ''),
+            false
+        ) and days_built.client_id is not null as names_may_vanish,
+        days.fingerprint is distinct from days_built.fingerprint or days_built.fingerprint is null as has_changed
+    from days
+    full join days_built on days.client_id = days_built.client_id and days.date = days_built.date
+),
+
+chosen as (
+    select
+        compared.client_id,
+        compared.date,
+        date_trunc('week', compared.date)::date as week_start,
+        date_trunc('month', compared.date)::date as month_start,
+        compared.fingerprint,
+        compared.cpm,
+        compared.live_run_ids,
+        compared.staged_run_ids,
+        compared.aliases_fingerprint,
+        compared.names_may_vanish,
+        '{{ invocation_id }}' as build_id
+    from compared
+    where
+        compared.has_changed
+        {%- if flags.FULL_REFRESH %}
+        or true
+        {%- elif var('rebuild_from') or var('rebuild_to') or var('rebuild_client') %}
+        or (
+            compared.date >= {{ "'" ~ var('rebuild_from') ~ "'" if var('rebuild_from') else "'-infinity'" }}::date
+            and compared.date <= {{ "'" ~ var('rebuild_to') ~ "'" if var('rebuild_to') else "'infinity'" }}::date
+            {%- if var('rebuild_client') %}
+            and compared.client_id = '{{ var("rebuild_client") }}'::uuid
+            {%- endif %}
+        )
+        {%- endif %}
+)
+
+select * from chosen

@@ -1,0 +1,46 @@
+-- The names that tonight's days staged, once each: as staged, as they stand after aliases, and their ids.
+{{ config(
+    materialized='incremental', incremental_strategy='replace', full_refresh=false, on_schema_change='fail',
+    pre_hook=lock_marts()
+) }}
+
+with days_to_rebuild as (
+    select * from {{ ref('int_days_to_rebuild') }}
+),
+
+media_rows as (
+    select * from {{ ref('stg_media_rows') }}
+),
+
+name_aliases as (
+    select * from {{ ref('int_name_aliases') }}
+),
+
+runs_to_read as (
+    select
+        days_to_rebuild.client_id,
+        days_to_rebuild.date,
+        unnest(days_to_rebuild.staged_run_ids) as run_id
+    from days_to_rebuild
+),
+
+staged as (
+    select distinct
+        media_rows.client_id,
+        media_rows.campaign_name as staged_campaign,
+        media_rows.strategy_name as staged_strategy,
+        media_rows.placement_name as staged_placement,
+        media_rows.creative_name as staged_creative
+    from runs_to_read
+    inner join media_rows
+        on
+            runs_to_read.run_id = media_rows.run_id
+            and runs_to_read.client_id = media_rows.client_id
+            and runs_to_read.date = media_rows.date
+),
+
+named as (
+    {{ names_after_aliases('staged', 'name_aliases') }}
+)
+
+select * from named

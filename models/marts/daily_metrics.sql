@@ -1,0 +1,117 @@
+{{ config(
+    unique_key=['date', 'creative_id'], meta={'scope': ['client_id', 'date']},
+    post_hook=[protect_mart(), "{{ delete_vanished_names() }}"]
+) }}
+
+-- depends_on: {{ ref('creatives') }} (the foreign keys point into it)
+-- depends_on: {{ ref('int_days_fingerprinted') }} {{ ref('int_name_aliases') }} (read by delete_vanished_names)
+
+with days_to_rebuild as (
+    select * from {{ ref('int_days_to_rebuild') }}
+),
+
+media_rows as (
+    select * from {{ ref('stg_media_rows') }}
+),
+
+names as (
+    select * from {{ ref('int_names_staged') }}
+),
+
+
+runs_to_read as (
+    select
+        days_to_rebuild.client_id,
+        days_to_rebuild.date,
+        unnest(days_to_rebuild.live_run_ids) as run_id
+    from days_to_rebuild
+),
+
+-- Feeds add up, and so do rows with the same key.
+summed as (
+    select
+        media_rows.client_id,
+        media_rows.date,
+        names.campaign_id,
+        names.strategy_id,
+        names.placement_id,
+        names.creative_id,
+        sum(media_rows.impressions) as impressions,
+        sum(media_rows.clicks) as clicks,
+        sum(media_rows.conversions) as conversions,
+        sum(media_rows.conversion_revenue) as conversion_revenue
+    from runs_to_read
+    inner join media_rows
+        on
+            runs_to_read.run_id = media_rows.run_id
+            and runs_to_read.client_id = media_rows.client_id
+            and runs_to_read.date = media_rows.date
+    inner join names
+        on
+            media_rows.client_id = names.client_id
+            and media_rows.campaign_name = names.staged_campaign
+            and media_rows.strategy_name = names.staged_strategy
+            and media_rows.placement_name = names.staged_placement
+            and media_rows.creative_name = names.staged_creative
+    group by
+        media_rows.client_id, media_rows.date, names.campaign_id, names.strategy_id, names.placement_id,
+        names.creative_id
+),
+
+-- What does not fit its column is unknown, and so is all that derives from it.
+counted as (
+    select
+        summed.client_id,
+        summed.date,
+        summed.campaign_id,
+        summed.strategy_id,
+        summed.placement_id,
+        summed.creative_id,
+        {{ fitted_count('summed.impressions') }} as impressions,
+        {{ fitted_count('summed.clicks') }} as clicks,
+        {{ fitted_count('summed.conversions') }} as conversions,
+        {{ fitted('summed.conversion_revenue', 12, 2) }} as conversion_revenue
+    from summed
+),
+
+-- CPM: the price of a thousand impressions. No rate: the spend is unknown, not zero.
+priced as (
+    select
+        counted.*,
+        {{ fitted('counted.impressions * days_to_rebuild.cpm / 1000', 12, 2) }} as spend
+    from counted
+    inner join days_to_rebuild
+        on counted.client_id = days_to_rebuild.client_id and counted.date = days_to_rebuild.date
+),
+
+derived as (
+    select
+        priced.*,
+        {{ derived_ratios(revenue='conversion_revenue') }}
+    from priced
+),
+
+daily_metrics as (
+    select
+        {{ natural_key_id('daily_metrics', ['derived.date', 'derived.creative_id']) }} as id,
+        derived.client_id,
+        derived.date,
+        derived.campaign_id,
+        derived.strategy_id,
+        derived.placement_id,
+        derived.creative_id,
+        derived.impressions,
+        derived.clicks,
+        derived.ctr,
+        derived.conversions,
+        derived.conversion_revenue,
+        derived.spend,
+        derived.cpc,
+        derived.cpa,
+        derived.roas,
+        {{ utc_now() }} as created_at,
+        {{ utc_now() }} as updated_at
+    from derived
+)
+
+select * from daily_metrics

@@ -1,0 +1,135 @@
+{{ config(
+    unique_key=['client_id', 'week_start'], meta={'scope': ['client_id', 'week_start']}, post_hook=protect_mart()
+) }}
+
+with days_to_rebuild as (
+    select * from {{ ref('int_days_to_rebuild') }}
+),
+
+daily_metrics as (
+    select * from {{ ref('daily_metrics') }}
+),
+
+campaigns as (
+    select * from {{ ref('campaigns') }}
+),
+
+creatives as (
+    select * from {{ ref('creatives') }}
+),
+
+weeks_to_rebuild as (
+    select distinct
+        days_to_rebuild.client_id,
+        days_to_rebuild.week_start as period_start,
+        days_to_rebuild.week_start + 6 as period_end
+    from days_to_rebuild
+),
+
+daily as (
+    select
+        daily_metrics.*,
+        weeks_to_rebuild.period_start,
+        weeks_to_rebuild.period_end
+    from weeks_to_rebuild
+    inner join daily_metrics
+        on
+            weeks_to_rebuild.client_id = daily_metrics.client_id
+            and daily_metrics.date between weeks_to_rebuild.period_start and weeks_to_rebuild.period_end
+),
+
+summed as (
+    select
+        daily.client_id,
+        daily.period_start,
+        daily.period_end,
+        {{ summed_figures() }}
+    from daily
+    group by daily.client_id, daily.period_start, daily.period_end
+),
+
+campaigns_summed as (
+    select
+        daily.client_id,
+        daily.period_start,
+        daily.campaign_id,
+        {{ summed_figures() }}
+    from daily
+    group by daily.client_id, daily.period_start, daily.campaign_id
+),
+
+campaigns_ranked as (
+    select
+        campaigns_summed.client_id,
+        campaigns_summed.period_start,
+        campaigns.id,
+        campaigns.name,
+        campaigns_summed.impressions,
+        campaigns_summed.clicks,
+        campaigns_summed.conversions,
+        campaigns_summed.revenue,
+        campaigns_summed.spend,
+        {{ derived_ratios() }},
+        {{ best_first('campaigns_summed', 'campaigns') }} as rank
+    from campaigns_summed
+    inner join campaigns on campaigns_summed.campaign_id = campaigns.id
+),
+
+creatives_summed as (
+    select
+        daily.client_id,
+        daily.period_start,
+        daily.creative_id,
+        {{ summed_figures() }}
+    from daily
+    group by daily.client_id, daily.period_start, daily.creative_id
+),
+
+creatives_ranked as (
+    select
+        creatives_summed.client_id,
+        creatives_summed.period_start,
+        creatives.id,
+        creatives.name,
+        creatives_summed.impressions,
+        creatives_summed.clicks,
+        creatives_summed.conversions,
+        creatives_summed.revenue,
+        creatives_summed.spend,
+        {{ derived_ratios() }},
+        {{ best_first('creatives_summed', 'creatives') }} as rank
+    from creatives_summed
+    inner join creatives on creatives_summed.creative_id = creatives.id
+),
+
+top_campaigns as (
+    {{ top_items('campaigns_ranked') }}
+),
+
+top_creatives as (
+    {{ top_items('creatives_ranked') }}
+),
+
+weekly_summaries as (
+    select
+        {{ natural_key_id('weekly_summaries', ['summed.client_id', 'summed.period_start']) }} as id,
+        summed.client_id,
+        summed.period_start as week_start,
+        summed.period_end as week_end,
+        summed.impressions,
+        summed.clicks,
+        summed.conversions,
+        summed.revenue,
+        summed.spend,
+        {{ derived_ratios() }},
+        top_campaigns.items as top_campaigns,
+        top_creatives.items as top_creatives,
+        {{ utc_now() }} as created_at
+    from summed
+    inner join top_campaigns
+        on summed.client_id = top_campaigns.client_id and summed.period_start = top_campaigns.period_start
+    inner join top_creatives
+        on summed.client_id = top_creatives.client_id and summed.period_start = top_creatives.period_start
+)
+
+select * from weekly_summaries
