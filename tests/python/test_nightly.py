@@ -1,0 +1,94 @@
+"""The night, on Prefect's test harness, a real PostgreSQL and moto's S3."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import S3
+
+from loader import libpq
+from loader.clients import add_client
+from loader.connection import Database, connect
+from loader.ingest import Result
+from loader.night import NightError, days_recomputed, markdown, message, only_night
+from loader.transform import NodeResult
+
+FEEDS = r"""
+feeds:
+  ttd:
+    location: s3://drops/ttd/
+    key_pattern: '(?P<date>\d{4}-\d{2}-\d{2})\.csv$'
+    client: {column: Advertiser}
+    columns: {date: Date, campaign_name: Campaign, impressions: Imps}
+"""
+GOOD = "Date,Advertiser,Campaign,Imps\n2025-01-02,Acme,Spring,100\n"
+BROKEN = "Something,Else\n1,2\n"
+
+
+@pytest.fixture
+def night(database: Database, s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    feeds = tmp_path / "feeds.yml"
+    feeds.write_text(FEEDS)
+    monkeypatch.setenv("MEDIA_FEEDS", f"{feeds}")
+    s3.bucket()
+    with connect(database) as connection:
+        add_client(connection, "Acme")
+    with libpq.replaced(database.env):
+        yield database
+
+
+def test_a_broken_file_fails_the_night_but_stops_nothing(night: Database, s3: S3) -> None:
+    from prefect.client.orchestration import get_client
+    from prefect.testing.utilities import prefect_test_harness
+
+    from flows.nightly import nightly
+
+    s3.put("ttd/2025-01-02.csv", GOOD)
+    s3.put("ttd/2025-01-03.csv", BROKEN)
+    with prefect_test_harness(server_startup_timeout=90):
+        state = nightly(return_state=True)
+        with get_client(sync_client=True) as client:
+            artifacts = {one.key: f"{one.data}" for one in client.read_artifacts()}
+    assert state.is_failed()
+    assert state.message and "s3://drops/ttd/2025-01-03.csv: " in state.message
+    assert "2025-01-02.csv" not in state.message
+    with connect(night) as connection:
+        found = connection.execute("select sum(impressions), count(*) from media.daily_metrics").fetchone()
+    assert found == (100, 1)
+    assert "2025-01-02.csv (ttd): 1 rows" in artifacts["night"]
+    assert "1 days of a client" in artifacts["night"]
+    files = {row["uri"]: row["status"] for row in json.loads(artifacts["night-files"])}
+    assert sorted(files.values()) == ["failed", "loaded"]
+    nodes = {row["node"]: row for row in json.loads(artifacts["night-dbt-nodes"])}
+    assert nodes["daily_metrics"]["state"] == "success"
+    assert nodes["daily_metrics"]["seconds"] > 0
+
+
+def test_two_nights_never_overlap(night: Database, s3: S3) -> None:
+    from flows.nightly import nightly
+
+    s3.put("ttd/2025-01-02.csv", GOOD)
+    with only_night(night), pytest.raises(NightError, match="another night"):
+        nightly.fn()
+    with connect(night) as connection:
+        assert connection.execute("select count(*) from media.ingestion_logs").fetchone() == (0,)
+    with only_night(night):
+        pass
+
+
+def test_a_list_of_another_build_is_not_counted(night: Database) -> None:
+    assert days_recomputed(night, []) == 0
+    assert days_recomputed(night, [NodeResult("int_days_to_rebuild", "error", "x", 0.1, None)]) == 0
+
+
+def test_a_strangers_name_is_shown_as_it_is() -> None:
+    page = markdown([Result("f", "s3://b/<b>*x*", "loaded", "1 rows", loaded=1)], [], 0, [])
+    assert r"s3://b/&lt;b&gt;\*x\*" in page
+
+
+def test_the_message_names_the_first_failures_and_counts_the_rest() -> None:
+    assert message(["a: x", "b: y"]) == "a: x; b: y"
+    assert message([f"{number}" for number in range(23)]).endswith("19; and 3 more: see `media status`")
