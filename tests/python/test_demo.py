@@ -1,0 +1,83 @@
+"""The demo as people type it, whatever their environment names."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+from conftest import MEDIA
+
+from loader.connection import connect, database
+from loader.demo import DIRECTORY
+from loader.demo_data import DAYS
+from loader.embedded import CHECKOUT, Embedded
+
+ELSEWHERE = {
+    "PATH": "/usr/bin:/bin",
+    "HOME": "/nonexistent",
+    "PGHOST": "nowhere.invalid",
+    "AWS_ENDPOINT_URL_S3": "http://nowhere.invalid",
+    "AWS_PROFILE": "nobody",
+    "DBT_TARGET": "production",
+    "MEDIA_FEEDS": "/nonexistent/feeds.yml",
+}
+
+
+@pytest.fixture(scope="module")
+def told() -> Iterator[str]:
+    done = subprocess.run(
+        [MEDIA, "demo"],
+        env=ELSEWHERE,
+        cwd=CHECKOUT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    try:
+        assert (done.returncode, done.stderr) == (0, "")
+        yield done.stdout
+    finally:
+        Embedded(DIRECTORY).stop()
+
+
+def figures(query: str) -> list[tuple[object, ...]]:
+    with database(DIRECTORY) as db, connect(db) as connection:
+        return connection.execute(query.encode()).fetchall()
+
+
+def test_the_story_is_told_night_by_night(told: str) -> None:
+    assert "Loaded 118 files: 5,310 rows, 0 rejected." in told
+    assert "Recomputed 177 days of 3 clients; daily rows: 5,310 new, 0 changed, 0 gone, 0 untouched." in told
+    assert "Recomputed 2 days of 2 clients; daily rows: 0 new, 10 changed, 0 gone, 5,300 untouched." in told
+    assert "Recomputed 1 day of 1 client; daily rows: 0 new, 0 changed, 10 gone, 5,300 untouched." in told
+    assert "Loaded 1 file: 60 rows, 3 rejected." in told
+    assert "Recomputed 1 day of 1 client; daily rows: 30 new, 0 changed, 0 gone, 5,360 untouched." in told
+    assert "Recomputed 12 days of 1 client; daily rows: 0 new, 360 changed, 0 gone" in told
+    assert "Traceback" not in told
+
+
+@pytest.mark.parametrize("mart", ["weekly_summaries", "monthly_summaries"])
+def test_the_demos_summaries_are_the_sums_of_its_days(told: str, mart: str) -> None:
+    sums = "sum(impressions), sum(clicks), sum(conversions), sum({revenue}), sum(spend)"
+    daily = figures(f"select {sums.format(revenue='conversion_revenue')} from media.daily_metrics")
+    assert figures(f"select {sums.format(revenue='revenue')} from media.{mart}") == daily
+
+
+def test_every_client_of_the_demo_has_every_day_at_the_price_in_force(told: str) -> None:
+    days = figures("select client_id, count(distinct date) from media.daily_metrics group by client_id")
+    assert [count for _, count in days] == [len(DAYS)] * 3
+    query = """
+        select count(*) from media.daily_metrics
+        inner join media.clients on clients.id = daily_metrics.client_id
+        where spend <> round(impressions * case
+            when clients.name = 'Northwind Coffee' then 8.50 when clients.name <> 'Aurora Travel' then 6.75
+            when date >= '2025-10-15' then 13.50 else 12.00 end / 1000, 2)"""
+    assert figures(query) == [(0,)]
+
+
+def test_what_the_demo_rejected_is_kept(told: str) -> None:
+    query = "select reason from media_ops.rejected_rows order by line_number"
+    assert figures(query) == [("client",), ("number",), ("date",)]
