@@ -1,0 +1,199 @@
+"""Where the model and the product's tables must agree: AssertionError where they do not."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from model import Attempt, Model, Path
+from model_files import LEVELS
+
+Table = list[dict[str, Any]]
+Tables = Mapping[str, Table]
+Versions = dict[tuple[str, str], tuple[str, str]]  # table and id → row version and content
+
+DIMENSIONS = {
+    "campaign": "campaigns",
+    "strategy": "strategies",
+    "placement": "placements",
+    "creative": "creatives",
+}
+COUNTS = ("impressions", "clicks", "conversions")
+RATIOS = ("ctr", "cpc", "cpa", "roas")
+FIGURES = (*COUNTS, "revenue", "spend", *RATIOS)
+STAGED = (
+    "client_id",
+    "date",
+    *(f"{level}_name" for level in LEVELS),
+    "impressions",
+    "clicks",
+    "ctr",
+    "conversions",
+    "conversion_revenue",
+)
+
+
+def same(what: str, found: Any, expected: Any) -> None:
+    """Compare two mappings or lists, and show only where they differ."""
+    if found == expected:
+        return
+    if isinstance(found, Mapping) and isinstance(expected, Mapping):
+        lines = [
+            f"  {key}\n    product {found.get(key, 'nothing')}\n    model   {expected.get(key, 'nothing')}"
+            for key in sorted({*found, *expected}, key=repr)
+            if key not in found or key not in expected or found[key] != expected[key]
+        ]
+    else:
+        lines = [f"  product {found}", f"  model   {expected}"]
+    raise AssertionError("\n".join((f"{what} differ", *lines)))
+
+
+def runs(model: Model, tables: Tables) -> list[tuple[Attempt, dict[str, Any]]]:
+    """Pair each attempt with its row of ingestion_logs, by key and order."""
+    logs = sorted(tables["ingestion_logs"], key=lambda log: int(log["run_number"]))
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    expected: dict[str, list[Attempt]] = defaultdict(list)
+    for log in logs:
+        found[log["object_key"]].append(log)
+    for attempt in model.attempts:
+        expected[attempt.object.key].append(attempt)
+    same(
+        "attempts",
+        {key: [said_by_log(log) for log in rows] for key, rows in found.items()},
+        {key: [said_by_model(attempt) for attempt in rows] for key, rows in expected.items()},
+    )
+    return [pair for key, rows in expected.items() for pair in zip(rows, found[key], strict=True)]
+
+
+def said_by_log(log: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Say what a row of ingestion_logs tells."""
+    again, retracted = log["same_content_as"] is not None, log["retracted_at"] is not None
+    return log["status"], log["failure"], log["records_loaded"], again, retracted
+
+
+def said_by_model(attempt: Attempt) -> tuple[Any, ...]:
+    """Say the same of an attempt."""
+    return attempt.status, attempt.failure, len(attempt.rows), attempt.same_as is not None, attempt.retracted
+
+
+def check_loaded(model: Model, tables: Tables) -> None:
+    """Compare every attempt, every staged row and every reject."""
+    staged, rejected = (
+        by_run(tables["staging_media_raw"], "ingestion_run_id"),
+        by_run(tables["rejected_rows"], "run_id"),
+    )
+    for attempt, log in runs(model, tables):
+        which = f"{attempt.object.key}, run {log['run_number']}"
+        rows = sorted((tuple(row[column] for column in STAGED) for row in staged[log["id"]]), key=repr)
+        same(f"staged rows of {which}", rows, sorted((tuple(row) for row in attempt.rows), key=repr))
+        if (
+            attempt.status == "success" or attempt.rejects
+        ):  # what a broken file shows before it breaks is left open
+            found = sorted((row["line_number"], row["reason"]) for row in rejected[log["id"]])
+            same(f"rejects of {which}", found, [(reject.line, reject.reason) for reject in attempt.rejects])
+            same(f"records_failed of {which}", log["records_failed"], len(attempt.rejects))
+        if attempt.status == "success" and not attempt.same_as:
+            same(f"run_date of {which}", log["run_date"], attempt.run_date)
+
+
+def by_run(rows: Iterable[dict[str, Any]], column: str) -> dict[str, Table]:
+    """Group rows by their run."""
+    groups: dict[str, Table] = defaultdict(list)
+    for row in rows:
+        groups[row[column]].append(row)
+    return groups
+
+
+def paths(tables: Tables) -> dict[str, dict[str, Path]]:
+    """Give each dimension's rows by id, with the names that lead to it."""
+    found: dict[str, dict[str, Path]] = {}
+    parent: dict[str, Path] = {}
+    for level, above in zip(LEVELS, ("client", *LEVELS), strict=False):
+        parent = {
+            row["id"]: (*(parent[row[f"{above}_id"]] if parent else (row["client_id"],)), row["name"])
+            for row in tables[DIMENSIONS[level]]
+        }
+        for row in tables[DIMENSIONS[level]]:
+            same(f"client of {level} {row['name']}", row["client_id"], parent[row["id"]][0])
+        assert len(set(parent.values())) == len(parent), f"a {level} stands twice"
+        found[level] = parent
+    return found
+
+
+def check_marts(model: Model, tables: Tables) -> None:
+    """Compare the seven tables that dbt owns."""
+    found = paths(tables)
+    same("dimensions", {level: set(names.values()) for level, names in found.items()}, model.dimensions())
+    ids = {path: key for names in found.values() for key, path in names.items()}
+    daily = {}
+    for row in tables["daily_metrics"]:
+        path = found["creative"][row["creative_id"]]
+        for depth, level in enumerate(LEVELS, start=2):
+            same(f"{level} of {path}", found[level][row[f"{level}_id"]], path[:depth])
+        same(f"client of {path}", row["client_id"], path[0])
+        daily[row["date"], path] = exact(row | {"revenue": row["conversion_revenue"]})
+    assert len(daily) == len(tables["daily_metrics"]), "a day stands twice"
+    same("daily_metrics", daily, {key: exact(vars(figures)) for key, figures in model.daily().items()})
+    for table, prefix, expected in (
+        ("weekly_summaries", "week", model.weekly(ids.__getitem__)),
+        ("monthly_summaries", "month", model.monthly(ids.__getitem__)),
+    ):
+        summaries = {
+            (row["client_id"], row[f"{prefix}_start"], row[f"{prefix}_end"]): summary(row)
+            for row in tables[table]
+        }
+        assert len(summaries) == len(tables[table]), f"a {prefix} stands twice"
+        same(table, summaries, {key: summary(row) for key, row in expected.items()})
+
+
+def exact(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """Give a row's figures with their scale: 1.50 is not 1.5."""
+    return tuple(f"{column}={row[column]}" for column in FIGURES)
+
+
+def summary(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a summary's figures and its ranked items, each item whole."""
+    top = {
+        name: [dict(sorted((key, f"{value}") for key, value in item.items())) for item in row[name]]
+        for name in TOPS
+    }
+    return {"figures": exact(row), **top}
+
+
+TOPS = ("top_campaigns", "top_creatives")
+
+
+def versions(tables: Tables) -> Versions:
+    """Take down every mart row's version and content."""
+    return {
+        (table, row["id"]): (
+            row["xmin"],
+            repr({k: v for k, v in row.items() if k not in ("xmin", "updated_at")}),
+        )
+        for table in (*DIMENSIONS.values(), "daily_metrics", "weekly_summaries", "monthly_summaries")
+        for row in tables[table]
+    }
+
+
+def check_untouched(before: Versions, after: Versions) -> None:
+    """A row whose content did not change has not been written: same row version, hence same updated_at."""
+    rewritten = [
+        f"{table} {content}"
+        for (table, key), (version, content) in after.items()
+        if (table, key) in before and before[table, key][1] == content and before[table, key][0] != version
+    ]
+    assert not rewritten, "\n  ".join(("rows written though nothing in them changed:", *rewritten))
+
+
+def check_same_ids(before: Tables, after: Tables) -> None:
+    """A rebuild gives the same ids to the same things."""
+    for table in (*DIMENSIONS.values(), "daily_metrics", "weekly_summaries", "monthly_summaries"):
+        found, expected = (
+            {
+                row["id"]: {k: v for k, v in row.items() if k not in ("xmin", "created_at", "updated_at")}
+                for row in of[table]
+            }
+            for of in (after, before)
+        )
+        same(f"{table} built from scratch", found, expected)

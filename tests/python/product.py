@@ -1,0 +1,222 @@
+"""The product as the model sees it: the commands people type, and what then stands in the tables."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+from uuid import UUID
+
+import psycopg
+import yaml
+from conftest import MEDIA, S3, TEMPLATE, _fresh
+from moto.s3.models import s3_backends
+from psycopg import sql
+from psycopg.rows import dict_row
+from psycopg.types.json import set_json_loads
+
+from loader import cli
+from loader.connection import Database, connect
+from loader.embedded import CHECKOUT
+from loader.server import Server
+
+Run = subprocess.CompletedProcess[str]
+MARTS = (
+    "campaigns",
+    "strategies",
+    "placements",
+    "creatives",
+    "daily_metrics",
+    "weekly_summaries",
+    "monthly_summaries",
+)
+LANDED = ("media.clients", "media.client_settings", "media.ingestion_logs", "media.staging_media_raw")
+TABLES = (*LANDED, "media_ops.rejected_rows", *(f"media.{mart}" for mart in MARTS))
+BUCKET = "drops"
+FORGET = """
+do $$
+declare
+    relation record;
+begin
+    for relation in
+        select format('%I.%I', pg_namespace.nspname, pg_class.relname) as name,
+            case pg_class.relkind when 'v' then 'view' else 'table' end as kind
+        from pg_class
+        join pg_namespace on pg_namespace.oid = pg_class.relnamespace
+        where pg_class.relkind in ('r', 'v') and pg_get_userbyid(pg_class.relowner) = 'media_transformer'
+    loop
+        execute format('drop %s if exists %s cascade', relation.kind, relation.name);
+    end loop;
+    truncate media_ops.days_built;
+end
+$$
+"""
+fresh_database = contextmanager(_fresh)  # for histories, which need one each within one test
+
+
+@dataclass(frozen=True)
+class Product:
+    """One database, one S3 and one feeds.yml, worked on by the commands of SPEC section 7."""
+
+    database: Database
+    s3: S3
+    feeds_file: Path
+
+    def feeds(self, feeds: Mapping[str, Any]) -> None:
+        """Write feeds.yml."""
+        self.feeds_file.write_text(yaml.safe_dump({"feeds": dict(feeds)}, sort_keys=False), encoding="utf-8")
+
+    def put(self, key: str, content: bytes, last_modified: datetime) -> str:
+        """Put an object as of a moment in UTC, in whole seconds as S3 knows them; return its ETag."""
+        etag = self.s3.put(key, content, BUCKET)
+        (backend,) = s3_backends.values()  # the server runs in this process
+        backend["aws"].buckets[BUCKET].keys[key].last_modified = last_modified.replace(tzinfo=None)
+        return etag
+
+    def run(self, *arguments: str, expect: Collection[int] = (0,), process: bool = False) -> Run:
+        """Run `media`, here or in a process of its own; return what it said.
+
+        Any other exit code than expected is a defect, and so is any traceback.
+        """
+        done = self.elsewhere(arguments) if process else self.here(arguments)
+        said = f"media {' '.join(arguments)} → {done.returncode}\n{done.stdout}\n{done.stderr}"
+        assert done.returncode in expect, said
+        assert "Traceback" not in done.stderr, said
+        return done
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment of all commands; dbt keeps its files out of the checkout's target/."""
+        own = {"MEDIA_FEEDS": str(self.feeds_file), "DBT_TARGET_PATH": str(self.feeds_file.parent / "target")}
+        return {**self.database.environ(), **self.s3.env, **own, "NO_COLOR": "1"}
+
+    def elsewhere(self, arguments: Sequence[str]) -> Run:
+        """Run the command as a shell does."""
+        return subprocess.run(
+            [MEDIA, *arguments],
+            env=self.env,
+            cwd=CHECKOUT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
+        )
+
+    def here(self, arguments: Sequence[str]) -> Run:
+        """Run the command in this process, which saves its start and dbt's, seconds each time."""
+        out, err, code = io.StringIO(), io.StringIO(), 0
+        with (
+            patch.dict(os.environ, self.env, clear=True),
+            patch.object(sys, "argv", ["media", *arguments]),
+            redirect_stdout(out),
+            redirect_stderr(err),
+            warnings.catch_warnings(action="ignore"),  # dbt's own
+        ):
+            try:
+                cli.main()
+            except SystemExit as done:
+                code = int(done.code or 0)
+        return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+
+    def load(
+        self,
+        feed: str | None = None,
+        key: str | None = None,
+        retry: bool = False,
+        expect: Collection[int] = (0,),
+        process: bool = False,
+    ) -> Run:
+        """Run `media load`; `expect` is 1 where an object fails."""
+        options = [("--feed", feed), ("--key", key)]
+        given = [text for name, value in options if value is not None for text in (name, value)]
+        return self.run("load", *given, *(["--retry"] if retry else []), expect=expect, process=process)
+
+    def transform(self, rebuild_from: date | None = None, process: bool = False) -> None:
+        """Run `media transform`."""
+        since = ["--rebuild-from", f"{rebuild_from}"] if rebuild_from else []
+        self.run("transform", *since, process=process)
+
+    def at_once(self, *works: Callable[..., None]) -> None:
+        """Do several things at the same time, each in a process of its own."""
+        with ThreadPoolExecutor(len(works)) as pool:
+            for future in [pool.submit(work, process=True) for work in works]:
+                future.result()
+
+    def add_client(self, name: str) -> str:
+        """Add a client; return its id."""
+        self.run("clients", "add", name)
+        (client,) = self.query("select id::text as id from media.clients where name = %s", name)
+        return str(client["id"])
+
+    def set_rate(self, client: str, cpm: Decimal, since: date | None) -> None:
+        """Set a CPM by command; the client by name."""
+        self.run("cpm", "set", client, f"{cpm}", *(["--from", f"{since}"] if since else []))
+
+    def remove_rate(self, client: str, since: date | None) -> None:
+        """Remove a CPM by command; the client by name."""
+        self.run("cpm", "remove", client, *(["--from", f"{since}"] if since else []))
+
+    def retract(self, run: str) -> None:
+        """Retract a run by its id."""
+        self.run("retract", run)
+
+    def query(self, statement: str, *values: Any) -> list[dict[str, Any]]:
+        """Run SQL as the database's owner; return the rows, numbers within JSON as Decimal, ids as text."""
+        with self.connection() as connection:
+            done = connection.execute(statement.encode(), values or None)
+            return [plain(row) for row in done.fetchall()] if done.description else []
+
+    @contextmanager
+    def connection(self) -> Iterator[psycopg.Connection[dict[str, Any]]]:
+        """Open a connection."""
+        with connect(self.database) as opened:
+            opened.row_factory = dict_row  # type: ignore[assignment]
+            set_json_loads(partial(json.loads, parse_float=Decimal), opened)
+            yield opened  # type: ignore[misc]
+
+    def tables(self) -> dict[str, list[dict[str, Any]]]:
+        """Read the tables whole, each row with its xmin; a table that is not there yet has no rows."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        with self.connection() as connection:
+            connection.autocommit = False
+            for name in TABLES:
+                schema, table = name.split(".")
+                there = connection.execute("select to_regclass(%s) as oid", [name]).fetchone()
+                select = sql.SQL("select xmin::text, * from {}").format(sql.Identifier(schema, table))
+                rows = connection.execute(select).fetchall() if there and there["oid"] else []
+                found[table] = [plain(row) for row in rows]
+        return found
+
+    def forget_marts(self) -> None:
+        """Remove all that dbt built and all that is recorded of it, for a build from scratch."""
+        self.query(FORGET)
+
+
+def plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row with ids as text."""
+    return {name: str(value) if isinstance(value, UUID) else value for name, value in row.items()}
+
+
+@contextmanager
+def product(server: Server, s3: S3, directory: Path) -> Iterator[Product]:
+    """Give a product on a fresh database of its own and an empty bucket."""
+    with fresh_database(server, TEMPLATE) as database:
+        s3.bucket(BUCKET)
+        yield Product(database, s3, directory / f"{database.env['PGDATABASE']}.yml")
+        for thing in s3.client.list_objects_v2(Bucket=BUCKET).get("Contents", []):
+            s3.client.delete_object(Bucket=BUCKET, Key=thing["Key"])
+        s3.client.delete_bucket(Bucket=BUCKET)

@@ -1,0 +1,585 @@
+"""The model against the SPEC: every expected figure here was worked out by hand, none by the model."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import zipfile
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import pytest
+import zstandard
+from model import Attempt, Figures, Model, Path, ratio, total
+from model_files import BadRowError, UnloadableError, count, decompressed, number, read, rounded
+
+ACME, BETA = "00000000-0000-0000-0000-00000000000a", "00000000-0000-0000-0000-00000000000b"
+TUESDAY = date(2024, 1, 2)
+FEED: dict[str, Any] = {
+    "location": "s3://drops/a/",
+    "client": {"column": "Client"},
+    "columns": {
+        "date": "Date",
+        "campaign_name": "Campaign",
+        "creative_name": "Ad",
+        "impressions": "Imps",
+        "clicks": "Clicks",
+        "conversions": "Conv",
+        "conversion_revenue": "Revenue",
+    },
+}
+HEADER = "Client,Date,Campaign,Ad,Imps,Clicks,Conv,Revenue"
+FORM = {"decimal": ".", "currency": "$", "fractional": "reject"}
+
+
+def csv(*rows: str) -> bytes:
+    return "\n".join((HEADER, *rows, "")).encode()
+
+
+def at(hour: int) -> datetime:
+    return datetime(2024, 2, 1, tzinfo=UTC) + timedelta(hours=hour)
+
+
+def model(**feed: Any) -> Model:
+    made = Model({"a": {**FEED, **feed}})
+    made.clients = {ACME: "Acme", BETA: "Beta"}
+    return made
+
+
+def deliver(world: Model, key: str, hour: int, *rows: str, **load: Any) -> Attempt:
+    world.put("drops", f"a/{key}", csv(*rows), at(hour), f"{hash(rows)}")
+    (attempt,) = world.load(**load)
+    return attempt
+
+
+def impressions(world: Model) -> dict[tuple[str, str], int | None]:
+    """Impressions by day and campaign."""
+    return {(f"{on:%m-%d}", path[1]): row.impressions for (on, path), row in world.daily().items()}
+
+
+def by_name(path: Path) -> str:
+    return "/".join(path)
+
+
+# Numbers
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", None),
+        ("-", None),
+        (" -- ", None),
+        ("12.0", 12),
+        ("1,234,567.5", Fraction(2469135, 2)),
+        ("$1.50", Fraction(3, 2)),
+        ("-$1.50", Fraction(-3, 2)),
+        ("$-1.50", Fraction(-3, 2)),
+        ("2.5%", Fraction(1, 40)),
+    ],
+)
+def test_a_number(text: str, expected: Any) -> None:
+    assert number(text, FORM, percent=True) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["NaN", "inf", "1,23", "12,34,567", "1234,567", "€5", "1.2.3", "$", "x", "0x1f"]
+)
+def test_no_number(text: str) -> None:
+    with pytest.raises(BadRowError, match=r"^number$"):
+        number(text, FORM)
+
+
+def test_a_number_with_a_decimal_comma() -> None:
+    assert number("1.234,5", {**FORM, "decimal": ","}) == Fraction(2469, 2)
+    with pytest.raises(BadRowError):
+        number("1,234.5", {**FORM, "decimal": ","})
+
+
+@pytest.mark.parametrize("text", ["-1", "1.5", "9223372036854775808", "50%"])
+def test_no_count(text: str) -> None:
+    with pytest.raises(BadRowError, match=r"^number$"):
+        count(text, FORM)
+
+
+def test_a_fractional_count_is_rounded_where_the_feed_says_so() -> None:
+    assert count("2.5", {**FORM, "fractional": "round"}) == 3
+    assert count("9223372036854775807", FORM) == 9223372036854775807
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [("0.005", "0.01"), ("-0.005", "-0.01"), ("2.675", "2.68"), ("-0.004", "0")]
+)
+def test_rounding_is_half_away_from_zero(value: str, expected: str) -> None:
+    assert rounded(Fraction(value), 2) == Decimal(expected)
+
+
+def test_a_ratio() -> None:
+    assert ratio(1, 3, 6) == Decimal("0.333333")
+    assert ratio(2, 3, 4) == Decimal("0.6667")
+    assert ratio(1, 0, 4) is None
+    assert ratio(None, 1, 4) is None
+    assert ratio(10**8, 1, 4) is None  # numeric(12, 4) ends at 99,999,999.9999
+    assert ratio(10**6, 1, 6) is None
+
+
+def test_a_sum_with_a_null_is_null() -> None:
+    assert total([1, None, 2]) is None
+    assert total([1, 2]) == 3
+    assert total([]) == 0
+
+
+# Files
+
+
+def test_compression_is_seen_from_the_content() -> None:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as members:
+        members.writestr("x.csv", b"a,b")
+    packed = [
+        gzip.compress(b"a,") + gzip.compress(b"b"),
+        bz2.compress(b"a,b"),
+        lzma.compress(b"a,b"),
+        zstandard.compress(b"a,b"),
+        archive.getvalue(),
+        b"a,b",
+    ]
+    assert [decompressed(content) for content in packed] == [b"a,b"] * 6
+
+
+def test_an_archive_that_cannot_be_loaded() -> None:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as members:
+        members.writestr("x.csv", b"a")
+        members.writestr("y.csv", b"a")
+    for content in (b"", gzip.compress(b"a,b")[:-3], archive.getvalue()):
+        with pytest.raises(UnloadableError):
+            decompressed(content)
+
+
+def rejects(*rows: str, **feed: Any) -> list[tuple[int, str]]:
+    _, found = read(csv(*rows), {**FEED, **feed}, {"acme": ACME}, None, date(2024, 2, 1))
+    return [(reject.line, reject.reason) for reject in found]
+
+
+def test_the_first_reason_that_applies() -> None:
+    long = "x" * 256
+    assert rejects(
+        "Acme,2024-01-02,C,A,1,0,0",  # line 2: a field short, and nothing else is looked at
+        "Nobody,1999-12-31,C,A,x,0,0,0",
+        "Acme,2024-02-03,C,A,1,0,0,0",  # two days after the last-modified day
+        "Acme,2024-02-02,C,A,1,0,0,0",  # the day after it is still right
+        f"Nobody,2024-01-02,{long},A,x,0,0,0",
+        f"Nobody,2024-01-02,{long},A,1,0,0,0",
+        "Acme,2024-01-02,C\0,A,1,0,0,0",
+        "Nobody,2024-01-02,C,A,1,0,0,0",
+        "ACME ,2024-01-02,C,A,1,0,0,0",
+        "Acme,2024-01-02,C,A,1,0,0,9999999999.995",  # rounds to 10,000,000,000.00
+    ) == [
+        (2, "fields"),
+        (3, "date"),
+        (4, "date"),
+        (6, "number"),
+        (7, "name"),
+        (8, "name"),
+        (9, "client"),
+        (11, "number"),
+    ]
+
+
+def test_lines_are_counted_where_a_record_starts() -> None:
+    assert rejects("", 'Acme,2024-01-02,"two', 'lines",A,1,0,0,0', "Acme,,C,A,1,0,0,0", "Acme") == [
+        (5, "date"),
+        (6, "fields"),
+    ]
+
+
+def test_staged_values() -> None:
+    feed = {
+        **FEED,
+        "columns": {**FEED["columns"], "strategy_name": {"constant": "S"}, "ctr": {"position": 6}},
+    }
+    (row,), _ = read(
+        csv("acme,2024-01-02, Cafe\u0301 ,,7,2,-,-1.005"), feed, {"acme": ACME}, None, date(2024, 2, 1)
+    )
+    assert row[2:] == ("Café", "S", "(not set)", "(not set)", 7, 2, Decimal(2), 0, Decimal("-1.01"))
+
+
+def test_a_preamble_a_bom_and_another_encoding() -> None:
+    feed = {**FEED, "format": {"header_row": 3, "encoding": "utf-16"}}
+    content = "Report\n\n" + csv("Acme,2024-01-02,C,A,1,0,0,0", "Acme").decode()
+    rows, found = read(content.encode("utf-16"), feed, {"acme": ACME}, None, date(2024, 2, 1))
+    assert (len(rows), [(reject.line, reject.reason) for reject in found]) == (1, [(5, "fields")])
+    rows, _ = read(
+        b"\xef\xbb\xbf" + csv("Acme,2024-01-02,C,A,1,0,0,0"), FEED, {"acme": ACME}, None, date(2024, 2, 1)
+    )
+    assert len(rows) == 1
+
+
+@pytest.mark.parametrize(
+    "content", [b"Client,Date\n", HEADER.replace("Clicks", "Imps").encode(), b"\xff\xfe\n", b"\n"]
+)
+def test_a_file_that_cannot_be_loaded(content: bytes) -> None:
+    with pytest.raises(UnloadableError):
+        read(content, FEED, {}, None, date(2024, 2, 1))
+
+
+# Runs
+
+
+def test_the_share_of_bad_rows() -> None:
+    good, bad, stranger = "Acme,2024-01-02,C,A,1,0,0,0", "Acme,x,C,A,1,0,0,0", "Nobody,2024-01-02,C,A,1,0,0,0"
+    world = model(max_rejected=0.25)
+    at_the_limit = deliver(world, "1", 1, good, good, good, bad, stranger)  # 1 of 4: strangers are left out
+    assert (at_the_limit.status, len(at_the_limit.rows), len(at_the_limit.rejects)) == ("success", 3, 2)
+    over = deliver(world, "2", 2, good, good, bad, stranger)  # 1 of 3
+    assert (over.status, len(over.rows), len(over.rejects)) == ("failed", 0, 2)
+    assert deliver(world, "3", 3, stranger).status == "failed"  # nothing can be staged
+    assert deliver(world, "4", 4).status == "success"  # a header alone
+
+
+def test_what_is_read_again() -> None:
+    world = model()
+    one, two = "Acme,2024-01-02,C,A,1,0,0,0", "Acme,2024-01-02,C,A,2,0,0,0"
+    first = deliver(world, "k", 1, one)
+    assert world.load() == []
+    same = deliver(world, "k", 2, one)
+    assert (same.status, same.rows, same.same_as, first.last_modified) == ("success", [], first, at(2))
+    assert world.load() == []
+    assert deliver(world, "k", 3, two).same_as is None
+    assert deliver(world, "k", 4, one).same_as is None  # back to earlier content, which is not in force
+    assert world.load(key="a/k")[0].rows
+    assert world.load(feed="b", key="a/k") == []
+
+
+def test_what_failed_outside_is_tried_again_by_itself() -> None:
+    world = model()
+    world.put("drops", "a/k", csv("Acme,2024-01-02,C,A,1,0,0,0"), at(1), "e")
+    (cut,) = world.load(outage={"a/k"})
+    assert (cut.status, cut.failure) == ("failed", "outside")
+    assert world.load()[0].status == "success"
+    assert world.load() == []
+
+
+def test_a_retry_waits_for_being_asked() -> None:
+    world = model()
+    row, stranger = "Acme,2024-01-02,C,A,1,0,0,0", "Gamma,2024-01-02,C,A,1,0,0,0"
+    deliver(world, "k", 1, row, stranger)
+    world.load(key="a/k")
+    assert world.load() == [] == world.load(retry="clients")
+    world.clients["00000000-0000-0000-0000-00000000000c"] = "gamma"
+    assert world.load() == []
+    (again,) = world.load(retry="clients")
+    assert (len(again.rows), again.rejects) == (2, [])
+    assert world.load(retry=True) == []
+
+
+def test_a_failed_file_waits_and_a_retracted_run_does_not() -> None:
+    world = model()
+    assert deliver(world, "k", 1, "Acme,x,C,A,1,0,0,0").failure == "content"
+    assert world.load() == []
+    assert len(world.load(retry=True)) == 1
+    some = deliver(world, "j", 2, *["Acme,2024-01-02,C,A,1,0,0,0"] * 9, "Acme,x,C,A,1,0,0,0")
+    some.retracted = True
+    assert [attempt.object.key for attempt in world.load(retry=True)] == ["a/k"]
+    assert len(world.load(key="a/j")) == 1
+
+
+def test_objects_load_in_order_of_last_modified_then_key() -> None:
+    world = model()
+    for key, hour in (("b", 2), ("c", 1), ("a", 2)):
+        world.put("drops", f"a/{key}", csv(), at(hour), key)
+    assert [attempt.object.key for attempt in world.load()] == ["a/c", "a/a", "a/b"]
+
+
+def test_run_date() -> None:
+    world = model(key_pattern=r"(?P<date>\d{4}-\d\d-\d\d)?\.csv$")
+    rows = "Acme,2024-01-02,C,A,1,0,0,0", "Acme,2024-01-05,C,A,1,0,0,0"
+    assert deliver(world, "2024-01-09.csv", 1, *rows).run_date == date(2024, 1, 9)
+    assert deliver(world, "x.csv", 2, *rows).run_date == date(2024, 1, 5)
+    assert deliver(world, "y.csv", 3).run_date == date(2024, 2, 1)
+
+
+def test_clients_from_the_key_and_from_the_feed() -> None:
+    world = Model(
+        {
+            "key": {
+                **FEED,
+                "location": "s3://drops/k/",
+                "key_pattern": "/(?P<client>[^/]+)/",
+                "client": {"key_group": "client"},
+            },
+            "name": {**FEED, "location": "s3://drops/n/", "client": {"name": "BETA"}},
+        }
+    )
+    world.clients = {ACME: "Acme", BETA: "Beta"}
+    row = "ignored,2024-01-02,C,A,1,0,0,0"
+    for key in ("k/acme/1", f"k/{BETA.upper()}/1", "k/nobody/1", "n/1"):
+        world.put("drops", key, csv(row), at(1), key)
+    made = {attempt.object.key: [found.client for found in attempt.rows] for attempt in world.load()}
+    assert made == {"k/acme/1": [ACME], f"k/{BETA.upper()}/1": [BETA], "k/nobody/1": [], "n/1": [BETA]}
+
+
+# What counts
+
+
+def test_a_correction_replaces_the_whole_day_of_that_client() -> None:
+    world = model()
+    deliver(
+        world,
+        "1",
+        1,
+        "Acme,2024-01-02,C,A,1,0,0,0",
+        "Acme,2024-01-02,D,A,2,0,0,0",
+        "Beta,2024-01-02,E,A,4,0,0,0",
+    )
+    deliver(world, "2", 2, "Acme,2024-01-02,C,A,8,0,0,0", "Acme,2024-01-03,C,A,16,0,0,0")
+    assert impressions(world) == {("01-02", "C"): 8, ("01-02", "E"): 4, ("01-03", "C"): 16}
+
+
+def test_last_modified_decides_and_not_the_order_of_runs() -> None:
+    world = model()
+    deliver(world, "2", 5, "Acme,2024-01-02,C,A,8,0,0,0")
+    deliver(world, "1", 1, "Acme,2024-01-02,C,A,1,0,0,0")  # a late file with an old last-modified
+    assert impressions(world) == {("01-02", "C"): 8}
+    deliver(world, "0", 5, "Acme,2024-01-02,C,A,2,0,0,0")  # the same moment: the greater key stands
+    assert impressions(world) == {("01-02", "C"): 8}
+    deliver(
+        world, "1", 6, "Acme,2024-01-02,C,A,1,0,0,0"
+    )  # the same content again: its last-modified is renewed
+    assert impressions(world) == {("01-02", "C"): 1}
+
+
+def test_only_the_latest_run_of_a_key() -> None:
+    world = model()
+    deliver(world, "1", 1, "Acme,2024-01-02,C,A,1,0,0,0", "Acme,2024-01-03,C,A,2,0,0,0")
+    second = deliver(world, "1", 2, "Acme,2024-01-03,C,A,4,0,0,0")
+    assert impressions(world) == {("01-03", "C"): 4}  # the second of January vanished with its file
+    empty = deliver(world, "1", 3)
+    assert impressions(world) == {}
+    empty.retracted = True
+    assert impressions(world) == {("01-03", "C"): 4}
+    second.retracted = True
+    assert impressions(world) == {("01-02", "C"): 1, ("01-03", "C"): 2}
+    assert world.load() == []
+
+
+def test_a_failed_correction_changes_nothing() -> None:
+    world = model()
+    deliver(world, "1", 1, "Acme,2024-01-02,C,A,1,0,0,0")
+    deliver(world, "1", 2, "Acme,x,C,A,2,0,0,0")
+    assert impressions(world) == {("01-02", "C"): 1}
+
+
+def test_parts_of_an_append_feed() -> None:
+    world = model(redelivery="append")
+    row = "Acme,2024-01-02,C,A,1,0,0,0"
+    deliver(world, "1", 1, row)
+    deliver(world, "2", 2, "Acme,2024-01-02,C,A,2,0,0,0")
+    deliver(world, "3", 3, row)  # the content of 1: the first counts
+    assert impressions(world) == {("01-02", "C"): 3}
+    world.feeds["a"]["redelivery"] = "replace"  # today's value governs all runs
+    assert impressions(world) == {("01-02", "C"): 1}
+
+
+def test_equal_parts_of_two_clients_both_count() -> None:
+    world = model(redelivery="append", key_pattern="/(?P<client>[^/]+)/", client={"key_group": "client"})
+    for key in ("acme/1", "acme/2", "beta/1"):
+        deliver(world, key, 1, "-,2024-01-02,C,A,1,0,0,0")
+    assert sum(row.impressions or 0 for row in world.daily().values()) == 2
+
+
+def test_feeds_add_up_and_equal_row_keys_are_summed() -> None:
+    world = Model({"a": FEED, "b": {**FEED, "location": "s3://drops/b/"}})
+    world.clients = {ACME: "Acme"}
+    row = "Acme,2024-01-02,C,A,1,2,3,0.10"
+    world.put("drops", "a/1", csv(row, row), at(1), "1")
+    world.put("drops", "b/1", csv(row), at(2), "1")
+    world.load()
+    (figures,) = world.daily().values()
+    assert (figures.impressions, figures.clicks, figures.conversions, figures.revenue) == (
+        3,
+        6,
+        9,
+        Decimal("0.30"),
+    )
+
+
+def test_aliases() -> None:
+    world = model()
+    deliver(
+        world,
+        "1",
+        1,
+        *(f"{who},2024-01-02,{name},A,1,0,0,0" for who in ("Acme", "Beta") for name in ("Old", "New")),
+    )
+    world.aliases = [
+        ("", "campaign", "Old", "New"),
+        ("beta", "campaign", "Old", "Own"),
+        ("", "creative", "Old", "X"),
+    ]
+    assert {path[:2]: row.impressions for (_, path), row in world.daily().items()} == {
+        (ACME, "New"): 2,
+        (BETA, "Own"): 1,
+        (BETA, "New"): 1,
+    }
+    assert world.dimensions()["campaign"] == {(ACME, "New"), (BETA, "Own"), (BETA, "New")}
+
+
+# The marts
+
+
+def test_dimensions_keep_what_is_superseded_and_lose_what_is_retracted() -> None:
+    world = model()
+    first = deliver(world, "1", 1, "Acme,2024-01-02,C,A,1,0,0,0")
+    deliver(world, "1", 2, "Acme,2024-01-02,D,A,1,0,0,0")
+    assert world.dimensions() == {
+        "campaign": {(ACME, "C"), (ACME, "D")},
+        "strategy": {(ACME, "C", "(not set)"), (ACME, "D", "(not set)")},
+        "placement": {(ACME, "C", "(not set)", "(not set)"), (ACME, "D", "(not set)", "(not set)")},
+        "creative": {(ACME, "C", "(not set)", "(not set)", "A"), (ACME, "D", "(not set)", "(not set)", "A")},
+    }
+    first.retracted = True
+    assert world.dimensions()["campaign"] == {(ACME, "D")}
+
+
+def test_the_rate_in_force() -> None:
+    world = model()
+    assert world.cpm(ACME, TUESDAY) is None
+    world.rates = {
+        (ACME, None): Decimal("1.0000"),
+        (ACME, TUESDAY): Decimal("2.0000"),
+        (ACME, date(2024, 1, 5)): Decimal("3.0000"),
+        (BETA, date(2024, 1, 5)): Decimal("9.0000"),
+    }
+    days = [TUESDAY - timedelta(1), TUESDAY, date(2024, 1, 4), date(2024, 1, 5)]
+    assert [world.cpm(ACME, on) for on in days] == [Decimal(cpm) for cpm in (1, 2, 2, 3)]
+    assert world.cpm(BETA, TUESDAY) is None
+
+
+def test_one_row_of_daily_metrics() -> None:
+    world = model()
+    world.rates = {(ACME, None): Decimal("2.5000")}
+    deliver(world, "1", 1, "Acme,2024-01-02,C,A,1234,7,3,100.00")
+    assert world.daily() == {
+        (TUESDAY, (ACME, "C", "(not set)", "(not set)", "A")): Figures(
+            impressions=1234,
+            clicks=7,
+            conversions=3,
+            revenue=Decimal("100.00"),
+            spend=Decimal("3.09"),  # 1234 * 2.5 / 1000 = 3.085
+            ctr=Decimal("0.005673"),  # 7 / 1234 = 0.0056726…
+            cpc=Decimal("0.4414"),  # 3.09 / 7 = 0.44142…
+            cpa=Decimal("1.0300"),
+            roas=Decimal("32.3625"),  # 100 / 3.09 = 32.36245…
+        )
+    }
+
+
+def test_without_a_rate_spend_is_null_and_never_zero() -> None:
+    world = model()
+    deliver(world, "1", 1, "Acme,2024-01-02,C,A,1000,1,1,5", "Beta,2024-01-02,C,A,0,0,0,5")
+    world.rates = {(BETA, None): Decimal("1.0000")}
+    without, free = world.daily().values()
+    assert (without.spend, without.cpc, without.cpa, without.roas, without.ctr) == (
+        None,
+        None,
+        None,
+        None,
+        Decimal("0.001"),
+    )
+    assert (free.spend == Decimal(), free.cpc, free.cpa, free.roas, free.ctr) == (
+        True,
+        None,
+        None,
+        None,
+        None,
+    )
+
+
+def test_a_figure_that_does_not_fit_is_null() -> None:
+    world = model()
+    world.rates = {(ACME, None): Decimal("100000.0000")}
+    big = "Acme,2024-01-02,C,A,9223372036854775807,5,0,9999999999.99"
+    deliver(
+        world,
+        "1",
+        1,
+        big,
+        "Acme,2024-01-02,C,A,1,5,0,0.01",
+        big.replace(",C,A,", ",D,A,").replace("9223372036854775807", "100000000"),
+    )
+    summed, one = world.daily().values()
+    assert (summed.impressions, summed.clicks, summed.revenue, summed.spend, summed.ctr) == (
+        None,
+        10,
+        None,
+        None,
+        None,
+    )
+    assert (one.impressions, one.spend, one.revenue) == (
+        10**8,
+        None,
+        Decimal("9999999999.99"),
+    )  # spend 10,000,000,000
+
+
+def test_weeks_and_months() -> None:
+    world = model()
+    world.rates = {(ACME, None): Decimal("10.0000"), (BETA, date(2024, 1, 30)): Decimal("10.0000")}
+    deliver(
+        world,
+        "1",
+        1,
+        "Acme,2024-01-28,C,A,100,1,0,1",  # a Sunday
+        "Acme,2024-01-29,C,A,100,1,1,2",  # a Monday
+        "Acme,2024-01-31,C,A,200,2,1,4",
+        "Acme,2024-02-01,D,B,300,0,0,6",
+        "Beta,2024-01-29,C,A,100,1,1,2",  # before Beta has a rate
+        "Beta,2024-01-31,C,A,100,1,1,2",
+    )
+    weeks = world.weekly(by_name)
+    assert {group: (row["impressions"], row["revenue"], row["spend"]) for group, row in weeks.items()} == {
+        (ACME, date(2024, 1, 22), date(2024, 1, 28)): (100, 1, 1),
+        (ACME, date(2024, 1, 29), date(2024, 2, 4)): (600, 12, 6),
+        (BETA, date(2024, 1, 29), date(2024, 2, 4)): (200, 4, None),
+    }
+    week = weeks[ACME, date(2024, 1, 29), date(2024, 2, 4)]
+    ratios = [week[column] for column in ("clicks", "conversions", "ctr", "cpc", "cpa", "roas")]
+    assert ratios == [3, 2, Decimal("0.005"), Decimal(2), Decimal(3), Decimal(2)]
+    assert [
+        (item["rank"], item["name"], item["revenue"], item["spend"]) for item in week["top_campaigns"]
+    ] == [
+        (1, "C", Decimal(6), Decimal(3)),  # revenue and spend equal those of D: the id decides below
+        (2, "D", Decimal(6), Decimal(3)),
+    ]
+    assert [item["id"] for item in week["top_creatives"]] == [
+        f"{ACME}/C/(not set)/(not set)/A",
+        f"{ACME}/D/(not set)/(not set)/B",
+    ]
+    assert {
+        group[1:]: row["impressions"] for group, row in world.monthly(by_name).items() if group[0] == ACME
+    } == {
+        (date(2024, 1, 1), date(2024, 1, 31)): 400,
+        (date(2024, 2, 1), date(2024, 2, 29)): 300,
+    }
+
+
+def test_the_order_and_length_of_top_lists() -> None:
+    world = model()
+    world.rates = {(ACME, None): Decimal("1000.0000")}
+    deliver(
+        world,
+        "1",
+        1,
+        *(f"Acme,2024-01-02,C{n:02},A,{imps},0,0,{n // 3}" for n, imps in enumerate([1, 2, 2] * 4)),
+    )
+    (week,) = world.weekly(by_name).values()
+    expected = ["C10", "C11", "C09", "C07", "C08", "C06", "C04", "C05", "C03", "C01"]
+    assert [item["name"] for item in week["top_campaigns"]] == expected
+    (short,) = world.weekly(by_name, top_n=2).values()
+    assert [item["rank"] for item in short["top_campaigns"]] == [1, 2]
