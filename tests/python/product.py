@@ -150,7 +150,7 @@ class Product:
         since = ["--rebuild-from", f"{rebuild_from}"] if rebuild_from else []
         self.run("transform", *since, process=process)
 
-    def at_once(self, *works: Callable[..., None]) -> None:
+    def at_once(self, *works: Callable[..., object]) -> None:
         """Do several things at the same time, each in a process of its own."""
         with ThreadPoolExecutor(len(works)) as pool:
             for future in [pool.submit(work, process=True) for work in works]:
