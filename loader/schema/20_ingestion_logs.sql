@@ -32,7 +32,8 @@ create table if not exists media.ingestion_logs (
 select media_ops.set_id_default('media.ingestion_logs');
 comment on column media.ingestion_logs.feed is 'The name of the feed when the run began.';
 comment on column media.ingestion_logs.feed_location is 'The identity of the feed: s3://bucket/prefix.';
-comment on column media.ingestion_logs.client_id is 'The client that the key names, where the feed takes it from there.';
+comment on column media.ingestion_logs.client_id is
+'The client that the key names, where the feed takes it from there.';
 comment on column media.ingestion_logs.failure is
 'content: waits for media load --retry or a new delivery; outside: killed, network, server: tried again.';
 comment on column media.ingestion_logs.same_content_as is

@@ -19,18 +19,18 @@ compared as (
         coalesce(days.date, days_built.date) as date,
         days.fingerprint,
         days.cpm,
-        coalesce(days.live_run_ids, array[]::uuid []) as live_run_ids,
-        coalesce(days.staged_run_ids, array[]::uuid []) as staged_run_ids,
+        coalesce(days.live_run_ids, array[]::uuid[]) as live_run_ids,
+        coalesce(days.staged_run_ids, array[]::uuid[]) as staged_run_ids,
         coalesce(days.aliases_fingerprint, '') as aliases_fingerprint,
         -- A run was retracted or an alias changed: names may have nobody left who staged them. After a build that
         -- did not end nobody knows which names it made.
         coalesce(
             days_built.fingerprint is null
-            or not days_built.staged_run_ids <@ coalesce(days.staged_run_ids, array[]::uuid [])
+            or not days_built.staged_run_ids <@ coalesce(days.staged_run_ids, array[]::uuid[])
             or days_built.aliases_fingerprint <> coalesce(days.aliases_fingerprint, ''),
             false
         ) and days_built.client_id is not null as names_may_vanish,
-        days.fingerprint is distinct from days_built.fingerprint or days_built.fingerprint is null as has_changed
+        coalesce(days.fingerprint <> days_built.fingerprint, true) as has_changed -- null: new, gone or unfinished
     from days
     full join days_built on days.client_id = days_built.client_id and days.date = days_built.date
 ),
@@ -49,19 +49,7 @@ chosen as (
         compared.names_may_vanish,
         '{{ invocation_id }}' as build_id
     from compared
-    where
-        compared.has_changed
-        {%- if flags.FULL_REFRESH %}
-        or true
-        {%- elif var('rebuild_from') or var('rebuild_to') or var('rebuild_client') %}
-        or (
-            compared.date >= {{ "'" ~ var('rebuild_from') ~ "'" if var('rebuild_from') else "'-infinity'" }}::date
-            and compared.date <= {{ "'" ~ var('rebuild_to') ~ "'" if var('rebuild_to') else "'infinity'" }}::date
-            {%- if var('rebuild_client') %}
-            and compared.client_id = '{{ var("rebuild_client") }}'::uuid
-            {%- endif %}
-        )
-        {%- endif %}
+    where compared.has_changed or {{ rebuild_asked_for('compared') }}
 )
 
 select * from chosen

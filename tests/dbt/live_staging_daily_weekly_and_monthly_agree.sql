@@ -6,10 +6,6 @@ with days as (
     select * from {{ ref('int_days_to_rebuild') }}
 ),
 
-live_run_days as (
-    select * from {{ ref('int_live_run_days') }}
-),
-
 media_rows as (
     select * from {{ ref('stg_media_rows') }}
 ),
@@ -32,7 +28,7 @@ runs_to_read as (
         live_run_days.client_id,
         live_run_days.date,
         live_run_days.run_id
-    from live_run_days
+    from {{ ref('int_live_run_days') }} as live_run_days
     {%- else -%}
     select
         days.client_id,
@@ -85,17 +81,19 @@ days_that_differ as (
     where
         (staged.client_id is null) <> (daily.client_id is null)
         -- A figure that does not fit its column is null in daily_metrics, and warned of elsewhere.
-        or staged.impressions <> daily.impressions
-        or staged.clicks <> daily.clicks
-        or staged.conversions <> daily.conversions
         or staged.revenue <> daily.revenue
+        or {{ fitted_count('staged.impressions') }} is distinct from {{ fitted_count('daily.impressions') }}
+        or {{ fitted_count('staged.clicks') }} is distinct from {{ fitted_count('daily.clicks') }}
+        or {{ fitted_count('staged.conversions') }} is distinct from {{ fitted_count('daily.conversions') }}
 ),
 
-{% for period, summaries in [('week', 'weekly_summaries'), ('month', 'monthly_summaries')] %}
-{{ period }}s_that_differ as (
-    {{ periods_that_differ(period, summaries, all_of_it) }}
+weeks_that_differ as (
+    {{ periods_that_differ('week', 'weekly_summaries', all_of_it) }}
 ),
-{% endfor %}
+
+months_that_differ as (
+    {{ periods_that_differ('month', 'monthly_summaries', all_of_it) }}
+),
 
 differing as (
     select * from days_that_differ
