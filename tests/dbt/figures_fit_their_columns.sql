@@ -14,26 +14,30 @@ daily_metrics as (
     select * from {{ ref('daily_metrics') }}
 ),
 
+weeks as (
+    select distinct
+        days.client_id,
+        days.week_start
+    from days
+),
+
 weekly_summaries as (
-    select weekly_summaries.*
-    from {{ ref('weekly_summaries') }} as weekly_summaries
-    inner join (
-        select distinct
-            days.client_id,
-            days.week_start
-        from days
-    ) as weeks on weekly_summaries.client_id = weeks.client_id and weekly_summaries.week_start = weeks.week_start
+    select summary.*
+    from {{ ref('weekly_summaries') }} as summary
+    inner join weeks on summary.client_id = weeks.client_id and summary.week_start = weeks.week_start
+),
+
+months as (
+    select distinct
+        days.client_id,
+        days.month_start
+    from days
 ),
 
 monthly_summaries as (
-    select monthly_summaries.*
-    from {{ ref('monthly_summaries') }} as monthly_summaries
-    inner join (
-        select distinct
-            days.client_id,
-            days.month_start
-        from days
-    ) as months on monthly_summaries.client_id = months.client_id and monthly_summaries.month_start = months.month_start
+    select summary.*
+    from {{ ref('monthly_summaries') }} as summary
+    inner join months on summary.client_id = months.client_id and summary.month_start = months.month_start
 ),
 
 daily as (
