@@ -94,7 +94,8 @@ def load(
             for result in results:
                 console.say(console.line(result))
         rows, bad = sum(r.loaded for r in results), sum(r.rejected for r in results)
-        console.say(f"{len(results)} objects, {rows} rows loaded, {bad} rejected")
+        objects = sum(r.status != "failed" for r in results)
+        console.say(f"{objects} objects, {rows} rows loaded, {bad} rejected")
     failures = [result for result in results if result.status == "failed"]
     for result in failures:
         console.fail(f"{result.uri}: {result.message}")
@@ -115,10 +116,14 @@ def transform(
         with connect(db, "media_loader", autocommit=True) as connection:
             require_tables(connection)
             sync_feeds(connection, feeds)
-        nodes = build(db, rebuild_from, rebuild_to, client)
+        with console.building() as progress:
+            nodes = build(db, rebuild_from, rebuild_to, client, progress)
+    for node in nodes:
+        if node.status == "warn":
+            console.say(f"warning: {node}")
     failures = [node for node in nodes if node.failed]
     for node in failures:
-        console.fail(f"{node.name}: {node.message}")
+        console.fail(str(node))
     console.say(f"{len(nodes)} nodes, {len(failures)} failed")
     raise typer.Exit(1 if failures else 0)
 

@@ -223,7 +223,7 @@ class Story:
         say(f"  Loaded {_count(len(results), 'file')}: {_count(loaded, 'row')}, {rejected:,} rejected.")
         before = _Marts.seen(self.db)
         nodes = transform(self.db)
-        _insist([f"{node.name}: {node.message}" for node in nodes if node.failed])
+        _insist([str(node) for node in nodes if node.failed])
         say(f"  {before.changes(_Marts.seen(self.db))}")
 
 

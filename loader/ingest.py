@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import date
@@ -18,13 +19,16 @@ from loader.errors import ContentError, MediaError
 from loader.feeds import Feed, KeyMatch
 from loader.ledger import begin_run, end_run, known_clients, object_lock, recorded, run_in_force
 from loader.parse import client_key, parse
-from loader.s3 import S3Object, open_object
+from loader.s3 import ObjectReader, S3Object, open_object
 from loader.staging import Hashed, Rejects, cover, stage
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 BUFFER_BYTES = 1 << 18
+
+Watch = Callable[[S3Object, int, int], None]
+"""Called as an object is read: which one, its bytes read so far, and how many more rows were staged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ class Result:
     failure: str | None = None
 
 
-def ingest(db: Database, client: S3Client, task: Task) -> Result:
+def ingest(db: Database, client: S3Client, task: Task, watch: Watch = lambda *_: None) -> Result:
     """Loads one object unless someone else just did; every failure is a Result, none is raised."""
     run: UUID | None = None
     try:
@@ -66,7 +70,7 @@ def ingest(db: Database, client: S3Client, task: Task) -> Result:
             day = task.match.date or task.thing.last_modified.date()
             run = begin_run(connection, task.feed, task.thing, day)
             try:
-                return _Attempt(connection, client, task, run).load()
+                return _Attempt(connection, client, task, run, watch).load()
             except (MediaError, psycopg.Error) as error:
                 if connection.closed:
                     raise
@@ -91,6 +95,7 @@ class _Attempt:
     client: S3Client
     task: Task
     run: UUID
+    watch: Watch
 
     def load(self) -> Result:
         """Reads the object and writes all of it, or nothing but how it failed."""
@@ -104,10 +109,16 @@ class _Attempt:
             end = {"client_id": key_client_id, "version_id": reader.version_id}
             end_run(self.connection, self.run, end)  # kept if the transaction is not
             content = Hashed(decompressed(reader.stream()))
-            return self._load(content, clients, rejects)
+            return self._load(reader, content, clients, rejects)
 
-    def _load(self, content: Hashed, clients: dict[str, str], rejects: Rejects) -> Result:
+    def _load(
+        self, reader: ObjectReader, content: Hashed, clients: dict[str, str], rejects: Rejects
+    ) -> Result:
         task = self.task
+
+        def staged(rows: int) -> None:
+            self.watch(task.thing, reader.position, rows)
+
         buffered = cast(BinaryIO, io.BufferedReader(content, BUFFER_BYTES))
         modified = task.thing.last_modified.date()
         items = parse(
@@ -116,7 +127,7 @@ class _Attempt:
         try:
             with self.connection.transaction():
                 try:
-                    covered = stage(self.connection, self.run, items, rejects)
+                    covered = stage(self.connection, self.run, items, rejects, staged)
                 except ContentError as error:
                     raise _UnreadableError(str(error), content.sha256()) from error
                 sha256 = content.sha256()

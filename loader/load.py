@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -19,8 +19,18 @@ from loader.s3 import S3Object, connect_s3, objects
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-Progress = Callable[[Result, int, int], None]
-"""Called after each object with its result, how many are done, and how many there are."""
+
+class Progress:
+    """What load() reports to, from several threads; this one keeps it to itself."""
+
+    def planned(self, tasks: Sequence[Task]) -> None:
+        """Hears what is to be loaded."""
+
+    def moved(self, thing: S3Object, position: int, rows: int) -> None:
+        """Hears how far an object is: bytes read in all, rows staged since the last time."""
+
+    def ended(self, task: Task, result: Result) -> None:
+        """Hears what became of an object."""
 
 
 def load(
@@ -31,7 +41,7 @@ def load(
     retry: bool = False,
     dry_run: bool = False,
     workers: int = 2,
-    progress: Progress | None = None,
+    progress: Progress = Progress(),  # noqa: B008 (it has no state)
 ) -> list[Result]:
     """Loads what is new, with `retry` also what waits for it; with `key` that object, new or not.
 
@@ -42,12 +52,12 @@ def load(
     tasks, results = plan(db, client, feeds, feed, key, "all" if retry else None)
     if dry_run:
         return results + [Result(t.feed.name, t.thing.uri, "planned", "would be loaded") for t in tasks]
-    total = len(tasks)
-    with ThreadPoolExecutor(max(1, min(workers, total))) as pool:
-        for result in pool.map(lambda task: ingest(db, client, task), tasks):
+    progress.planned(tasks)
+    with ThreadPoolExecutor(max(1, min(workers, len(tasks)))) as pool:
+        done = pool.map(lambda task: ingest(db, client, task, progress.moved), tasks)
+        for task, result in zip(tasks, done, strict=True):
             results.append(result)
-            if progress:
-                progress(result, len(results), total)
+            progress.ended(task, result)
     return results
 
 

@@ -48,7 +48,7 @@ def days_recomputed(db: Database, nodes: Sequence[NodeResult]) -> int:
 def failures(results: Sequence[Result], nodes: Sequence[NodeResult]) -> list[str]:
     """Returns one sentence for each file and each node that failed."""
     files = [f"{one.uri}: {one.message}" for one in results if one.status == "failed"]
-    return files + [f"{node.name}: {node.message}" for node in nodes if node.failed]
+    return files + [str(node) for node in nodes if node.failed]
 
 
 def message(sentences: Sequence[str]) -> str:
@@ -66,6 +66,7 @@ def markdown(results: Sequence[Result], nodes: Sequence[NodeResult], days: int, 
         "Arrived": [f"{_inert(one.uri)} ({_inert(one.feed)}): {one.loaded} rows" for one in arrived],
         "Rejected": [f"{_inert(one.uri)}: {one.rejected} rows" for one in rejecting],
         "Recomputed": [f"{days} days of a client"] if days else [],
+        "Warned of": [_inert(str(node)) for node in nodes if node.status == "warn"],
         "dbt": [f"{len(nodes)} nodes, {sum(node.failed for node in nodes)} failed"] if nodes else [],
     }
     parts = [

@@ -92,7 +92,7 @@ class ObjectReader(io.RawIOBase):
     def __init__(self, client: S3Client, thing: S3Object) -> None:
         self._client = client
         self._thing = thing
-        self._position = 0
+        self.position = 0  # bytes read so far
         self._body: Any = None
         self.version_id = thing.version_id
         with _explained(thing.uri):
@@ -111,10 +111,10 @@ class ObjectReader(io.RawIOBase):
         with _explained(self._thing.uri):
             data = self._read(len(buffer))
         buffer[: len(data)] = data
-        self._position += len(data)
-        if not data and buffer and self._position != self._thing.size:
+        self.position += len(data)
+        if not data and buffer and self.position != self._thing.size:
             raise S3Error(
-                f"{self._thing.uri} ended after {self._position} of {self._thing.size} bytes: load it again"
+                f"{self._thing.uri} ended after {self.position} of {self._thing.size} bytes: load it again"
             )
         return len(data)
 
@@ -135,7 +135,7 @@ class ObjectReader(io.RawIOBase):
                 if attempt == ATTEMPTS - 1:
                     raise
                 continue
-            if data or self._position >= self._thing.size:
+            if data or self.position >= self._thing.size:
                 return data
             self._drop()  # it ended early without saying so
         return b""
@@ -151,10 +151,10 @@ class ObjectReader(io.RawIOBase):
         wanted["IfMatch"] = self._thing.etag
         if self.version_id:
             wanted["VersionId"] = self.version_id
-        if self._position:
-            wanted["Range"] = f"bytes={self._position}-"
+        if self.position:
+            wanted["Range"] = f"bytes={self.position}-"
         response = self._client.get_object(**wanted)
-        if self._position and not response.get("ContentRange", "").startswith(f"bytes {self._position}-"):
+        if self.position and not response.get("ContentRange", "").startswith(f"bytes {self.position}-"):
             response["Body"].close()
             raise S3Error(f"the connection for {self._thing.uri} was cut: load it again")
         version = response.get("VersionId")

@@ -6,7 +6,7 @@ import hashlib
 import io
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import IO, Any, BinaryIO
 from uuid import UUID
 
@@ -80,9 +80,16 @@ class Rejects:
 
 
 def stage(
-    connection: psycopg.Connection, run: UUID, items: Iterable[Any], rejects: Rejects
+    connection: psycopg.Connection,
+    run: UUID,
+    items: Iterable[Any],
+    rejects: Rejects,
+    staged: Callable[[int], None],
 ) -> Counter[tuple[str, str]]:
-    """Copies rows into staging_media_raw and puts rejects aside; counts rows by (client id, date)."""
+    """Copies rows into staging_media_raw and puts rejects aside; counts rows by (client id, date).
+
+    Tells `staged` of every block how many rows it had.
+    """
     covered: Counter[tuple[str, str]] = Counter()
     escaped, identity = _Escaped(), str(run)
     block: list[str] = []
@@ -100,6 +107,7 @@ def stage(
             )
             if len(block) >= ROWS_A_BLOCK:
                 copy.write("".join(block))
+                staged(len(block))
                 block.clear()
         copy.write("".join(block))
     return covered

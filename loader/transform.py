@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from dbt.cli.main import dbtRunner
+from psycopg.rows import dict_row
 
 from loader import libpq
 from loader.clients import find_client
@@ -20,6 +23,10 @@ from loader.connection import Database, connect, require_tables
 from loader.embedded import CHECKOUT
 from loader.errors import MediaError
 
+Progress = Callable[[int, int], None]
+"""Called after each node: which one it was, of how many."""
+
+ROWS_NAMED = 20
 FAILED = {"error", "fail", "runtime error", "partial success"}
 
 
@@ -42,14 +49,21 @@ class NodeResult:
         """Whether the build failed with it."""
         return self.status in FAILED
 
+    def __str__(self) -> str:
+        return f"{self.name}: {self.message}"
+
 
 def transform(
-    db: Database, rebuild_from: date | None = None, rebuild_to: date | None = None, client: str | None = None
+    db: Database,
+    rebuild_from: date | None = None,
+    rebuild_to: date | None = None,
+    client: str | None = None,
+    progress: Progress | None = None,
 ) -> list[NodeResult]:
     """Brings the marts up to date by `dbt build`; returns each node's result, failed ones included.
 
-    The dates and the client (name or id) say what is recomputed whether it changed or not. Raises
-    TransformError where dbt does not get as far as its nodes.
+    The dates and the client (name or id) say what is recomputed whether it changed or not. With `progress`,
+    dbt itself prints nothing. Raises TransformError where dbt does not get as far as its nodes.
     """
     if rebuild_from and rebuild_to and rebuild_from > rebuild_to:
         raise MediaError(f"there is no day from {rebuild_from} to {rebuild_to}: turn them round")
@@ -59,10 +73,18 @@ def transform(
     given = {"rebuild_from": rebuild_from, "rebuild_to": rebuild_to, "rebuild_client": identity}
     options = json.dumps({name: str(value) for name, value in given.items() if value is not None})
     with libpq.replaced(db.env), _profiles() as profiles:
+        command = [
+            "build",
+            "--project-dir",
+            str(CHECKOUT),
+            "--profiles-dir",
+            str(profiles),
+            "--vars",
+            options,
+        ]
+        command += ["--quiet"] if progress else [] if sys.stdout.isatty() else ["--no-use-colors"]
         # a new runner each time: a manifest used twice breaks foreign keys
-        done = dbtRunner().invoke(
-            ["build", "--project-dir", str(CHECKOUT), "--profiles-dir", str(profiles), "--vars", options]
-        )
+        done = dbtRunner(callbacks=[_heard(progress)] if progress else []).invoke(command)
     results = getattr(done.result, "results", None)
     if results is None:
         reason = " ".join(str(done.exception or "no reason given").split())
@@ -71,12 +93,34 @@ def transform(
         NodeResult(
             result.node.name,
             str(result.status),
-            " ".join((result.message or "").split()),
+            _named(db, result.node.compiled_code) if result.status == "warn" else _line(result.message or ""),
             result.execution_time,
             result.failures,
         )
         for result in results
     ]
+
+
+def _heard(progress: Progress) -> Callable[[Any], None]:
+    """Returns what dbt calls with each of its events."""
+
+    def hear(event: Any) -> None:
+        if event.info.name.endswith("Result") and getattr(event.data, "total", 0):
+            progress(event.data.index, event.data.total)
+
+    return hear
+
+
+def _named(db: Database, test: str) -> str:
+    """Returns what a test warns of: the rows that its query finds, the first of them."""
+    with connect(db, "media_transformer", autocommit=True) as connection:
+        found = connection.cursor(row_factory=dict_row).execute(test.encode()).fetchmany(ROWS_NAMED + 1)
+    rows = [", ".join(f"{name} {value}" for name, value in row.items()) for row in found[:ROWS_NAMED]]
+    return _line("; ".join(rows + ["…"] * (len(found) > ROWS_NAMED)))
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
 
 
 @contextmanager

@@ -6,6 +6,13 @@ create table if not exists media.clients (
     created_at timestamp not null default (now() at time zone 'utc'),
     updated_at timestamp not null default (now() at time zone 'utc')
 );
+comment on table media.clients is
+'One record per client company. Whoever is disabled has people who see nothing; its files are still loaded.';
+comment on column media.clients.id is 'The client.';
+comment on column media.clients.name is 'Display name; files name clients by it, in any case.';
+comment on column media.clients.status is 'active or disabled.';
+comment on column media.clients.created_at is 'When the row was made, UTC.';
+comment on column media.clients.updated_at is 'When something in the row last changed, UTC.';
 select
     media_ops.set_id_default('media.clients'),
     media_ops.auto_update('media.clients');

@@ -11,6 +11,17 @@ create table if not exists media.users (
     database_login name unique,
     check ((role = 'admin') = (client_id is null))
 );
+comment on table media.users is
+'Authenticated users: the agency''s admins and the clients'' people.';
+comment on column media.users.id is 'The user; media_portal names it in app.current_user_id.';
+comment on column media.users.email is 'In lower case; unique.';
+comment on column media.users.password_hash is 'Argon2id.';
+comment on column media.users.role is 'admin: sees all, through the portal only; client: sees the rows of its client.';
+comment on column media.users.created_at is 'When the row was made, UTC.';
+comment on column media.users.updated_at is 'When something in the row last changed, UTC.';
+comment on column media.users.client_id is 'Whose rows the user sees; null exactly for admins.';
+comment on column media.users.disabled_at is 'Since when the user sees nothing, UTC.';
+comment on column media.users.database_login is 'The database login that is this user, if it has one.';
 select
     media_ops.set_id_default('media.users'),
     media_ops.auto_update('media.users');

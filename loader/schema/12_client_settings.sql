@@ -8,6 +8,14 @@ create table if not exists media.client_settings (
     updated_at timestamp not null default (now() at time zone 'utc'),
     constraint client_settings_one_rate_a_date unique nulls not distinct (client_id, effective_date)
 );
+comment on table media.client_settings is 'The CPM of each client, by the date from which it holds.';
+comment on column media.client_settings.id is 'The setting.';
+comment on column media.client_settings.client_id is 'Whose CPM it is.';
+comment on column media.client_settings.cpm is 'The price of a thousand impressions.';
+comment on column media.client_settings.effective_date is
+'From which day on, until the day before the client''s next one; null: from the beginning.';
+comment on column media.client_settings.created_at is 'When the row was made, UTC.';
+comment on column media.client_settings.updated_at is 'When something in the row last changed, UTC.';
 select
     media_ops.set_id_default('media.client_settings'),
     media_ops.auto_update('media.client_settings');

@@ -30,6 +30,28 @@ create table if not exists media.ingestion_logs (
     check (status = 'success' or records_loaded = 0)
 );
 select media_ops.set_id_default('media.ingestion_logs');
+comment on table media.ingestion_logs is 'Every attempt to ingest an object: one row is one run.';
+comment on column media.ingestion_logs.id is 'The run.';
+comment on column media.ingestion_logs.run_date is
+'Date of the file: the key''s, else the latest in the file, else its last-modified day.';
+comment on column media.ingestion_logs.status is 'success or failed; a run at work stands as failed, interrupted.';
+comment on column media.ingestion_logs.message is 'One sentence on what became of it.';
+comment on column media.ingestion_logs.records_loaded is 'Rows staged; 0 if it failed.';
+comment on column media.ingestion_logs.records_failed is 'Rows rejected.';
+comment on column media.ingestion_logs.started_at is 'When the attempt began, UTC.';
+comment on column media.ingestion_logs.finished_at is 'When it ended, UTC; null: at work, or killed.';
+comment on column media.ingestion_logs.file_name is 'The last 255 characters of the object''s key.';
+comment on column media.ingestion_logs.created_at is 'When the row was made, UTC.';
+comment on column media.ingestion_logs.run_number is 'The order in which attempts began.';
+comment on column media.ingestion_logs.bucket is 'The object''s bucket.';
+comment on column media.ingestion_logs.object_key is 'The object''s key, whole.';
+comment on column media.ingestion_logs.object_uri is 's3://bucket/key.';
+comment on column media.ingestion_logs.etag is 'The object''s ETag.';
+comment on column media.ingestion_logs.version_id is 'The object''s version, in a versioned bucket.';
+comment on column media.ingestion_logs.last_modified is
+'Since when S3 holds it, UTC; renewed when the same content is found again.';
+comment on column media.ingestion_logs.size_bytes is 'Its size as stored.';
+comment on column media.ingestion_logs.sha256 is 'Of its decompressed content.';
 comment on column media.ingestion_logs.feed is 'The name of the feed when the run began.';
 comment on column media.ingestion_logs.feed_location is 'The identity of the feed: s3://bucket/prefix.';
 comment on column media.ingestion_logs.client_id is

@@ -7,5 +7,11 @@ create table if not exists media_ops.run_days (
     row_count bigint not null check (row_count > 0),
     primary key (run_id, client_id, date)
 );
+comment on table media_ops.run_days is
+'What a run covers: the (client, date)s for which it staged a row.';
+comment on column media_ops.run_days.run_id is 'The run.';
+comment on column media_ops.run_days.client_id is 'The client.';
+comment on column media_ops.run_days.date is 'The day.';
+comment on column media_ops.run_days.row_count is 'How many rows it staged for them.';
 grant select, insert on media_ops.run_days to media_loader;
 grant select on media_ops.run_days to media_transformer;
