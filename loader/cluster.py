@@ -29,6 +29,7 @@ from loader.errors import MediaError
 from loader.server import DATABASE, LOOPBACK, USER, Server, clear_leftovers, port_is_free, running_server
 
 PORTS = range(15432, 30000)  # below those that systems hand out to outgoing connections
+CUT_SECONDS = 10
 START_SECONDS = 300  # recovery after a crash may have gigabytes to replay
 SOCKET_DIRECTORY_BYTES = 85  # a socket's whole path may have about 100
 
@@ -110,18 +111,20 @@ class Cluster:
 
     def _connected(self, server: Server) -> psycopg.Connection | None:
         """Waits until the server takes connections; None if it ends instead."""
-        deadline = time.monotonic() + START_SECONDS
+        began = time.monotonic()
         while True:
             try:
                 return server.connect("postgres")
             except psycopg.OperationalError as error:
                 if not server.accepts():
                     return None
-                if "the database system is" not in str(error) or time.monotonic() > deadline:
+                # One that is starting up or shutting down says so, or cuts the connection in that moment.
+                patience = START_SECONDS if "the database system is" in str(error) else CUT_SECONDS
+                if time.monotonic() > began + patience:
                     raise MediaError(
                         f"the embedded PostgreSQL does not answer ({error}): see {self.log}"
                     ) from error
-                time.sleep(0.1)  # it is starting up, or shutting down
+                time.sleep(0.1)
 
     def _launched(self, account: Account | None) -> Server:
         binaries.make_readable(self.programs, account)
