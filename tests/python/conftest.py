@@ -133,6 +133,23 @@ class S3:
         content = body.encode() if isinstance(body, str) else body
         return self.client.put_object(Bucket=bucket, Key=key, Body=content)["ETag"]
 
+    @classmethod
+    def named(cls, endpoint: str, patch: pytest.MonkeyPatch) -> Iterator[S3]:
+        """Gives an empty S3 and has AWS_* of this process name it."""
+        env = {
+            "AWS_ENDPOINT_URL_S3": endpoint,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+        for name, value in env.items():
+            patch.setenv(name, value)
+        urllib.request.urlopen(urllib.request.Request(f"{endpoint}/moto-api/reset", method="POST")).close()
+        client = boto3.client("s3")
+        yield cls(endpoint, env, client)
+        client.close()
+
 
 @pytest.fixture(scope="session")
 def moto_server() -> Iterator[str]:
@@ -147,19 +164,7 @@ def moto_server() -> Iterator[str]:
 @pytest.fixture
 def s3(moto_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
     """Gives an empty S3, named by AWS_* in this process's environment too."""
-    env = {
-        "AWS_ENDPOINT_URL_S3": moto_server,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
-    for name, value in env.items():
-        monkeypatch.setenv(name, value)
-    urllib.request.urlopen(urllib.request.Request(f"{moto_server}/moto-api/reset", method="POST")).close()
-    client = boto3.client("s3")
-    yield S3(moto_server, env, client)
-    client.close()
+    yield from S3.named(moto_server, monkeypatch)
 
 
 Media = Callable[..., "subprocess.CompletedProcess[str]"]

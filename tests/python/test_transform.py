@@ -1,0 +1,262 @@
+"""What dbt does to a database in use: any command leaves rows, keys, policies and grants as they were."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+from warnings import catch_warnings
+
+import pytest
+from conftest import S3
+from dbt.cli.main import dbtRunner
+from product import MARTS, Product, product
+
+from loader.embedded import CHECKOUT
+from loader.server import Server
+
+FEED: dict[str, Any] = {
+    "location": "s3://drops/ttd/",
+    "client": {"column": "Advertiser"},
+    "columns": {
+        "date": "Date",
+        "campaign_name": "Campaign",
+        "creative_name": "Creative",
+        "impressions": "Imps",
+        "clicks": "Clicks",
+        "conversion_revenue": "Revenue",
+    },
+}
+HEADER = "Date,Advertiser,Campaign,Creative,Imps,Clicks,Revenue"
+NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
+PROJECT = ("dbt_project.yml", "models", "macros", "seeds", "tests/dbt")
+SHAPE = """
+with marts as (
+    select pg_class.* from pg_class where relnamespace = 'media'::regnamespace and relname = any(%s)
+)
+
+select relname || ' of ' || relowner::regrole as name, concat_ws(' ', relacl, relrowsecurity) as state
+from marts
+union all
+select conrelid::regclass || ' ' || conname, pg_get_constraintdef(oid) from pg_constraint
+where conrelid in (select oid from marts)
+union all
+select indexrelid::regclass::text, pg_get_indexdef(indexrelid) from pg_index
+where indrelid in (select oid from marts)
+union all
+select
+    polrelid::regclass || ' ' || polname, concat_ws(' ', polroles::regrole [], pg_get_expr(polqual, polrelid))
+from pg_policy
+where polrelid in (select oid from marts)
+union all
+select tgrelid::regclass || ' ' || tgname, pg_get_triggerdef(oid) from pg_trigger
+where tgrelid in (select oid from marts) and not tgisinternal
+union all
+select objoid::regclass || ' ' || objsubid, description from pg_description
+where objoid in (select oid from marts) and classoid = 'pg_class'::regclass
+order by name, state
+"""
+
+
+def csv(*rows: str) -> bytes:
+    return "\n".join([HEADER, *rows, ""]).encode()
+
+
+@pytest.fixture(scope="module")
+def module_s3(moto_server: str) -> Iterator[S3]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield from S3.named(moto_server, patch)
+
+
+@pytest.fixture(scope="module")
+def shop(server: Server, module_s3: S3, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    """Gives a product with a built history: two clients, two months, a client without a CPM."""
+    with product(server, module_s3, tmp_path_factory.mktemp("transform")) as opened:
+        opened.feeds({"ttd": FEED})
+        opened.add_client("Acme")
+        opened.add_client("Beta")
+        opened.run("cpm", "set", "Acme", "4.00")
+        days = ("2025-01-30", "2025-01-31", "2025-02-03")
+        rows = [
+            f"{day},{who},Spring,Ad {n},{100 * n},{n},{n}.50"
+            for day in days
+            for who in ("Acme", "Beta")
+            for n in (1, 2)
+        ]
+        opened.put("ttd/a.csv", csv(*rows), NOON)
+        opened.load()
+        opened.transform()
+        yield opened
+
+
+def state(shop: Product) -> dict[str, Any]:
+    """Takes down all rows with their versions, and all that hangs on the marts."""
+    tables = shop.tables()
+    rows = {mart: sorted(map(repr, tables[mart])) for mart in MARTS}
+    return {**rows, "shape": shop.query(SHAPE, list(MARTS))}
+
+
+def dbt(shop: Product, *arguments: str, project: Path = CHECKOUT, process: bool = False) -> str:
+    """Runs dbt as people do who never heard of the loader."""
+    profiles = shop.feeds_file.parent
+    shutil.copyfile(CHECKOUT / "profiles.example.yml", profiles / "profiles.yml")
+    where = ["--project-dir", str(project), "--profiles-dir", str(profiles)]
+    if process:
+        program = Path(sys.executable).with_name("dbt")
+        done = subprocess.run([program, *arguments, *where], env=shop.env, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+    said = io.StringIO()
+    with patch.dict(os.environ, shop.env, clear=True), redirect_stdout(said), catch_warnings(action="ignore"):
+        assert dbtRunner().invoke([*arguments, *where]).success, said.getvalue()
+    return said.getvalue()
+
+
+def test_the_marts_have_what_the_specification_gives_them(shop: Product) -> None:
+    names = {row["name"].removeprefix("media."): row["state"] for row in shop.query(SHAPE, list(MARTS))}
+    for index in (
+        *("idx_campaign_client_name", "idx_strategy_campaign_name", "idx_metrics_client_date"),
+        *("idx_metrics_campaign", "idx_metrics_strategy", "idx_metrics_placement", "idx_metrics_creative"),
+    ):
+        assert index in names
+    keys = [definition for definition in names.values() if definition.startswith("FOREIGN KEY")]
+    assert len(keys) == 4 + 3 + 5 + 2
+    assert all(key.endswith("ON UPDATE CASCADE ON DELETE RESTRICT") for key in keys)
+    assert {mart for mart in MARTS if f"{mart} own_rows" in names} == set(MARTS)
+
+
+def test_every_table_and_column_says_what_it_is(shop: Product) -> None:
+    silent = """
+        select pg_class.oid::regclass || '.' || coalesce(pg_attribute.attname, '') as name
+        from pg_class left join pg_attribute on attrelid = pg_class.oid and attnum > 0 and not attisdropped
+        where
+            relnamespace in ('media'::regnamespace, 'media_ops'::regnamespace) and relkind = 'r'
+            and (
+                col_description(pg_class.oid, attnum) is null
+                or obj_description(pg_class.oid, 'pg_class') is null
+            )
+    """
+    assert shop.query(silent) == []
+
+
+@pytest.mark.parametrize(
+    "commands",
+    [
+        [["build"]],
+        [["build", "--full-refresh"]],
+        [["run", "-s", "campaigns", "--full-refresh"], ["run", "-s", "weekly_summaries", "--full-refresh"]],
+        [["run", "--empty"], ["run", "-s", "daily_metrics+"]],
+        [["build", "--empty"]],
+        [["seed", "--full-refresh"], ["build", "--vars", "{reconcile: all, rebuild_from: 2025-01-01}"]],
+    ],
+    ids=lambda commands: ", ".join(" ".join(command) for command in commands),
+)
+def test_no_command_of_dbt_changes_what_is_right(shop: Product, commands: list[list[str]]) -> None:
+    before = state(shop)
+    for command in commands:
+        dbt(shop, *command)
+    assert state(shop) == before
+    dbt(shop, "build")
+    assert state(shop) == before
+
+
+def test_a_new_column_is_filled_where_a_rebuild_is_asked_for(shop: Product, tmp_path: Path) -> None:
+    for name in PROJECT:
+        source = CHECKOUT / name
+        copy: Any = shutil.copytree if source.is_dir() else shutil.copyfile
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        copy(source, tmp_path / name)
+    model, columns = (tmp_path / f"models/marts/daily_metrics.{kind}" for kind in ("sql", "yml"))
+    model.write_text(
+        model.read_text().replace(
+            "        derived.roas,\n",
+            "        derived.roas,\n        (2 * derived.clicks)::bigint as paws,\n",
+        )
+    )
+    columns.write_text(
+        columns.read_text().replace(
+            "      - name: created_at\n",
+            "      - name: paws\n        data_type: bigint\n      - name: created_at\n",
+        )
+    )
+    before = {row["id"]: row["created_at"] for row in shop.query("select * from media.daily_metrics")}
+    dbt(shop, "build", project=tmp_path)
+    assert shop.query("select * from media.daily_metrics where paws is not null") == []
+    dbt(shop, "build", "--vars", "{rebuild_from: 2025-01-31}", project=tmp_path)
+    rows = shop.query("select * from media.daily_metrics")
+    assert {row["id"]: row["created_at"] for row in rows} == before
+    for row in rows:
+        assert row["paws"] == (2 * row["clicks"] if row["date"] >= date(2025, 1, 31) else None)
+    shop.query("alter table media.daily_metrics drop column paws")
+
+
+def test_what_a_build_warns_of_is_named(shop: Product) -> None:
+    told = shop.run("transform").stdout
+    dates = "first_date 2025-01-30, last_date 2025-02-03, day_count 3"
+    assert f"every_live_day_has_a_rate: client_name Beta, {dates}" in told
+
+
+def test_a_figure_too_big_is_null_and_named(shop: Product) -> None:
+    biggest = 2**63 - 1
+    shop.put(
+        "ttd/big.csv",
+        csv(
+            f"2025-02-20,Acme,Huge,Ad,{biggest},1,9999999999.99",
+            f"2025-02-20,Acme,Huge,Ad,{biggest},1,9999999999.99",
+            f"2025-02-21,Acme,Huge,Ad,{biggest},1,1",
+            "2025-02-18,Acme,Huge,Ad,1,1,9999999999.99",
+            "2025-02-19,Acme,Huge,Ad,1,1,9999999999.99",
+        ),
+        NOON,
+    )
+    shop.load()
+    told = shop.run("transform").stdout
+    (day,) = shop.query("select * from media.daily_metrics where date = '2025-02-20'")
+    assert [day[name] for name in ("impressions", "conversion_revenue", "spend", "ctr", "clicks")] == [
+        None
+    ] * 4 + [2]
+    figures = "impressions, conversion_revenue, spend"
+    assert f"client_name Acme, mart daily_metrics, figures {figures}, first_date 2025-02-20" in told
+    assert "mart daily_metrics, figures spend, first_date 2025-02-21" in told
+    assert "mart weekly_summaries, figures impressions, revenue, first_date 2025-02-17" in told
+    shop.run(
+        "retract", shop.query("select id from media.ingestion_logs order by run_number desc limit 1")[0]["id"]
+    )
+    shop.run("transform")
+    assert shop.query("select * from media.campaigns where name = 'Huge'") == []
+
+
+def test_a_failing_node_is_one_sentence_and_exit_code_1(shop: Product) -> None:
+    shop.query("alter table media.campaigns add constraint none check (name <> 'Forbidden')")
+    shop.put("ttd/b.csv", csv("2025-02-10,Acme,Forbidden,Ad,1,1,1"), NOON)
+    shop.load()
+    done = shop.run("transform", expect={1})
+    (said,) = done.stderr.splitlines()
+    assert said.startswith("campaigns: ") and "Forbidden" in said
+    assert json.loads(shop.run("status", "--json").stdout)["days_waiting"] == 1
+    shop.query("alter table media.campaigns drop constraint none")
+    shop.transform()
+    assert json.loads(shop.run("status", "--json").stdout)["days_waiting"] == 0
+
+
+def test_a_rebuild_of_one_client_or_some_days_is_asked_for_by_command(shop: Product) -> None:
+    shop.run("transform", "--rebuild-from", "2025-01-31", "--rebuild-to", "2025-02-03", "--client", "acme")
+    rebuilt = shop.query("select distinct date from media_models.int_days_to_rebuild order by date")
+    assert [row["date"] for row in rebuilt] == [date(2025, 1, 31), date(2025, 2, 3)]
+    assert shop.run(
+        "transform", "--rebuild-from", "2025-02-03", "--rebuild-to", "2025-01-31", expect={1}
+    ).stderr
+    assert shop.run("transform", "--client", "nobody", expect={1}).stderr.count("\n") == 1
+
+
+def test_source_freshness_is_told(shop: Product) -> None:
+    assert "ingestion_logs" in dbt(shop, "source", "freshness", process=True)
