@@ -67,20 +67,31 @@ def status(connection: psycopg.Connection, limit: int = 20) -> Status:
     runs = connection.execute((SQL / "last_runs.sql").read_bytes(), {"limit": limit}).fetchall()
     feeds = connection.execute((SQL / "freshness.sql").read_bytes()).fetchall()
     unpriced = connection.execute((SQL / "clients_without_cpm.sql").read_bytes()).fetchall()
-    waiting = connection.execute((SQL / "days_waiting.sql").read_bytes()).fetchone()
     left = connection.execute(
         b"with waiting as (" + (SQL / "waiting_runs.sql").read_bytes() + b"\n)\n"
         b"select count(*), coalesce(sum(records_failed), 0) from waiting"
     ).fetchone()
-    assert waiting is not None and left is not None
+    assert left is not None
     return Status(
         [Run(*row) for row in runs],
         [Freshness(*row) for row in feeds],
-        waiting[0],
+        days_waiting(connection),
         [name for (name,) in unpriced],
         int(left[1]),
         left[0],
     )
+
+
+def days_waiting(connection: psycopg.Connection) -> int:
+    """Returns how many (client, date)s the next transform recomputes."""
+    view = connection.execute("select to_regclass('media_models.int_days_compared')::text").fetchone()
+    found = connection.execute(
+        b"select count(*) from media_models.int_days_compared where has_changed"
+        if view and view[0]
+        else (SQL / "days_waiting.sql").read_bytes()
+    ).fetchone()
+    assert found is not None
+    return int(found[0])
 
 
 def rejects(connection: psycopg.Connection, run: str | None = None) -> list[RejectedRow]:

@@ -8,6 +8,7 @@ revoke all on schema media, media_ops, media_models from public;
 grant usage on schema media to media_loader, media_transformer, media_reader, media_client, media_portal;
 grant usage on schema media_ops to media_loader, media_transformer;
 grant create on schema media to media_transformer;
+grant usage on schema media_models to media_loader; -- media status counts the days that wait
 grant usage, create on schema media_models to media_transformer;
 
 -- A table that dbt adds to media later is the agency's to read at once. media_client and media_portal

@@ -246,6 +246,9 @@ def test_a_failing_node_is_one_sentence_and_exit_code_1(shop: Product) -> None:
     shop.query("alter table media.campaigns drop constraint none")
     shop.transform()
     assert json.loads(shop.run("status", "--json").stdout)["days_waiting"] == 0
+    shop.run("cpm", "set", "Acme", "5", "--from", "2025-02-10")
+    assert json.loads(shop.run("status", "--json").stdout)["days_waiting"] == 1
+    shop.transform()
 
 
 def test_a_rebuild_of_one_client_or_some_days_is_asked_for_by_command(shop: Product) -> None:
