@@ -337,10 +337,13 @@ def demo() -> None:
 @db_app.command("start")
 def db_start() -> None:
     """Start the embedded server and keep it running."""
-    server = Embedded().start()
+    embedded = Embedded()
+    server = embedded.start()
     console.say("embedded PostgreSQL is running:")
     for name, value in server.environment().items():
         console.say(f"{name}={value}")
+    address = embedded.address(server) or f"no 127.0.0.1: another program has port {server.port}"
+    console.say(f"for tools that know no sockets: {address}")
 
 
 @db_app.command("stop")
@@ -352,7 +355,7 @@ def db_stop() -> None:
 @db_app.command("psql", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def db_psql(context: typer.Context) -> None:
     """Open psql on the database; further arguments are psql's."""
-    with console.opened() as db:
+    with console.opened(aside=True) as db:
         program = shutil.which("psql", path=os.pathsep.join([os.environ["PATH"], str(Embedded().programs)]))
         if program is None:
             raise MediaError("there is no psql on PATH: install PostgreSQL's client")

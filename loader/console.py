@@ -40,10 +40,10 @@ def feeds_file() -> Path:
 
 
 @contextmanager
-def opened(as_json: bool = False) -> Iterator[Database]:
-    """Yields the database of the command and says which it is; beside JSON, on stderr."""
+def opened(aside: bool = False) -> Iterator[Database]:
+    """Yields the database of the command and says which it is; on stderr where stdout is for programs."""
     with database() as db:
-        print(db.description, file=sys.stderr if as_json else sys.stdout, flush=True)
+        print(db.description, file=sys.stderr if aside else sys.stdout, flush=True)
         yield db
 
 

@@ -1,0 +1,185 @@
+"""Every command as a shell runs it: exit codes, stdout for results, one sentence on stderr for a failure."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import typer
+from conftest import MEDIA, S3, Media
+
+from loader import cli
+from loader.connection import Database
+from loader.embedded import CHECKOUT
+
+FEEDS = r"""
+feeds:
+  ttd:
+    location: s3://drops/ttd/
+    key_pattern: '(?P<date>\d{4}-\d{2}-\d{2})\.csv$'
+    client: {column: Advertiser}
+    columns: {date: Date, campaign_name: Campaign, impressions: Imps}
+"""
+FILE = "Date,Advertiser,Campaign,Imps\n2025-01-02,Acme,Spring,1000\n2025-01-02,Zeta,Spring,7\n"
+# Told elsewhere, each in a process of its own: the demo in test_demo, the flow on its schedule below.
+ELSEWHERE = {"demo", "serve", "db start", "db stop"}
+
+
+def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
+    """Yields the commands of the app, as typed."""
+    if hasattr(command, "commands"):
+        for name, child in command.commands.items():
+            yield from commands(child, (*path, name))
+    else:
+        yield " ".join(path)
+
+
+@pytest.fixture
+def agency(media: Media, s3: S3, tmp_path: Path) -> Callable[..., str]:
+    """Gives `agency(*arguments)`: the command on a bucket with one file; it asserts the exit code."""
+    (tmp_path / "feeds.yml").write_text(FEEDS)
+    s3.bucket()
+    s3.put("ttd/2025-01-02.csv", FILE)
+    env = {
+        "MEDIA_FEEDS": f"{tmp_path / 'feeds.yml'}",
+        "DBT_TARGET_PATH": f"{tmp_path / 'target'}",
+        "HOME": f"{tmp_path}",
+    }
+
+    def run(*arguments: str, expect: int = 0, **more: str) -> str:
+        done = media(*arguments, env=env | more)
+        assert done.returncode == expect, (arguments, done.stdout, done.stderr)
+        assert "Traceback" not in done.stderr
+        if expect == 1:
+            assert done.stderr.count("\n") == 1, done.stderr
+            return done.stderr
+        return done.stdout
+
+    return run
+
+
+def test_every_command_does_its_part_of_a_day(agency: Callable[..., str], tmp_path: Path) -> None:
+    done: set[str] = set()
+
+    def run(command: str, *arguments: str, **more: Any) -> str:
+        done.add(command)
+        return agency(*command.split(), *arguments, **more)
+
+    run("migrate")
+    assert "nothing to change" in run("migrate")
+    run("clients add", "Acme")
+    assert "already" in run("clients add", "aCME", expect=1)
+    assert "no day" in run("cpm set", "Acme", "2.5")
+    assert "would be loaded" in run("load", "--dry-run")
+    (loaded,) = json.loads(run("load", "--json"))
+    assert (loaded["status"], loaded["loaded"], loaded["rejected"]) == ("loaded", 1, 1)
+    assert "0 failed" in run("transform")
+    state = json.loads(run("status", "--json"))
+    assert (state["days_waiting"], state["rejected_rows"], state["clients_without_cpm"]) == (0, 1, [])
+    assert "Zeta" in run("rejects")
+    run("rejects", loaded["run"], "--csv", f"{tmp_path / 'rejects.csv'}")
+    assert (tmp_path / "rejects.csv").read_text().count("\n") == 2
+    (tmp_path / "clients.csv").write_text("name,cpm,effective_date\nZeta,3,\nAcme,4,2025-01-01\n")
+    assert "1 clients added, 2 CPMs set" in run("clients import", f"{tmp_path / 'clients.csv'}")
+    assert "disabled" in run("clients disable", "Zeta")
+    assert "active" in run("clients enable", "Zeta")
+    assert [one["name"] for one in json.loads(run("clients list", "--json"))] == ["Acme", "Zeta"]
+    assert "4.0000\t2025-01-01" in run("cpm list", "Acme")
+    assert "1 day with" in run("cpm remove", "Acme", "--from", "2025-01-01")
+    run("nightly")  # loads the file again by itself: its unknown client is known by now
+    assert len(json.loads(run("status", "--json"))["runs"]) == 2
+    zeta = "select spend from media.daily_metrics where impressions = 7"
+    assert run("db psql", "-Atc", zeta) == "0.02\n"
+    assert "retracted" in run("retract", json.loads(run("status", "--json"))["runs"][0]["id"])
+    run("users add", "ann@example.com", "--client", "Acme", MEDIA_PASSWORD="correct horse")
+    assert "ann@example.com\tclient\tAcme" in run("users list")
+    assert "disabled" in run("users disable", "Ann@Example.com")
+    assert done == set(commands(typer.main.get_command(cli.app))) - ELSEWHERE
+
+
+def test_wrong_usage_is_exit_code_2(agency: Callable[..., str]) -> None:
+    for arguments in (
+        *(["load", "--nonsense"], ["nonsense"], ["retract"], ["cpm", "set", "Acme"]),
+        *(["transform", "--rebuild-from", "yesterday"], ["users", "add", "a@b.c"], ["serve", "--cron", "x"]),
+    ):
+        agency(*arguments, expect=2)
+
+
+@pytest.mark.parametrize(
+    ("env", "told"),
+    [
+        ({"MEDIA_FEEDS": "/nowhere/feeds.yml"}, "/nowhere/feeds.yml is missing"),
+        ({"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"}, "could not be read"),
+        ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "no credentials"),
+        ({"PGHOST": "/nowhere"}, "cannot connect to PostgreSQL"),
+        ({"PGDATABASE": "postgres"}, "run `media migrate`"),
+    ],
+)
+def test_what_is_set_up_wrongly_is_one_sentence(
+    agency: Callable[..., str], env: dict[str, str], told: str
+) -> None:
+    assert told in agency("load", expect=1, **env)
+
+
+def test_the_embedded_server_is_started_used_and_stopped(short_directory: Path) -> None:
+    """On a copy of the package, whose .media is not that of whoever runs the tests."""
+    checkout = short_directory / "checkout"
+    shutil.copytree(CHECKOUT / "loader", checkout / "loader")
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{checkout}"}
+
+    def run(*arguments: str) -> str:
+        command = [sys.executable, "-c", "from loader.cli import main; main()", *arguments]
+        done = subprocess.run(command, env=env, cwd=checkout, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return str(done.stdout)
+
+    try:
+        told = run("db", "start")
+        run("migrate")
+        address = next(word for word in told.split() if word.startswith("postgresql://"))
+        with psycopg.connect(address) as connection:
+            assert connection.execute("select count(*) from media.clients").fetchone() == (0,)
+        named = dict(line.split("=", 1) for line in told.splitlines() if line.startswith("PG"))
+        with psycopg.connect(host=named["PGHOST"], port=named["PGPORT"], user=named["PGUSER"]) as connection:
+            assert connection.info.dbname == "media"
+    finally:
+        assert "stopped" in run("db", "stop")
+    assert "was not running" in run("db", "stop")
+
+
+def test_the_flow_runs_on_its_schedule_until_stopped(database: Database, tmp_path: Path) -> None:
+    env = database.environ() | {"HOME": f"{tmp_path}", "PREFECT_HOME": f"{tmp_path / 'prefect'}"}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [MEDIA, "serve", "--cron", "0 5 * * *"],
+        env=env | {"PREFECT_SERVER_API_PORT": f"{port}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    said = ""
+    for line in process.stdout:
+        said += line
+        if "nightly/nightly" in said or "Ctrl-C" in said or "polling for scheduled runs" in said:
+            break
+    process.send_signal(signal.SIGINT)
+    end = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < end:
+        time.sleep(0.2)
+    process.stdout.close()
+    assert process.poll() is not None, said
+    assert "nightly" in said and "Traceback" not in said
