@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import subprocess
 import sys
@@ -40,6 +41,19 @@ RETRY_SECONDS = [10.0, 60.0]
 SERVER_SECONDS = 120
 PORT = 4200
 """Prefect's own; another one if it is taken."""
+
+
+class _OneSentence(logging.Filter):
+    """Keeps the tracebacks of errors that people are meant to read out of Prefect's logs."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and isinstance(record.exc_info[1], MediaError):
+            record.exc_info = None
+        return True
+
+
+for _name in ("prefect.flow_runs", "prefect.task_runs"):
+    logging.getLogger(_name).addFilter(_OneSentence())
 
 
 class FileError(MediaError):
@@ -105,7 +119,7 @@ def nightly() -> None:
         wrong = night.failures(results, nodes) + wrong
         _publish(results, nodes, days, wrong)
     if wrong:
-        raise night.NightError(night.message(wrong))
+        raise night.NightError(*wrong)
 
 
 def _load(db: Database) -> list[Result]:

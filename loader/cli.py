@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import redirect_stderr
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
@@ -131,15 +132,22 @@ def transform(
 @app.command()
 def nightly() -> None:
     """Load, then transform: the Prefect flow, once, here."""
-    from flows.nightly import nightly as flow
+    with redirect_stderr(sys.stdout):  # Prefect's lines are no failures
+        from flows.nightly import nightly as flow
+        from loader.night import NightError
 
-    with console.opened():
+        state = flow(return_state=True)
+    if not state.is_completed():
         try:
-            flow()
+            state.result()
+        except NightError as error:
+            for sentence in error.sentences:
+                console.fail(sentence)
         except (MediaError, psycopg.Error):
             raise
-        except Exception as error:  # a flow fails with whatever its tasks raised
+        except Exception as error:  # Prefect's own: its server did not start, the run was cancelled
             raise MediaError(" ".join(str(error).split()) or type(error).__name__) from error
+        raise typer.Exit(1)
 
 
 @app.command()

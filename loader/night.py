@@ -19,7 +19,11 @@ NAMED = 20
 
 
 class NightError(MediaError):
-    """The night failed: what did, and why."""
+    """The night failed: a sentence for each file and node that did, all of them in one message."""
+
+    def __init__(self, *sentences: str) -> None:
+        super().__init__(message(sentences))
+        self.sentences = sentences
 
 
 @contextmanager

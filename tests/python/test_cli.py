@@ -69,7 +69,7 @@ def agency(media: Media, s3: S3, tmp_path: Path) -> Callable[..., str]:
     return run
 
 
-def test_every_command_does_its_part_of_a_day(agency: Callable[..., str], tmp_path: Path) -> None:
+def test_every_command_does_its_part_of_a_day(agency: Callable[..., str], s3: S3, tmp_path: Path) -> None:
     done: set[str] = set()
 
     def run(command: str, *arguments: str, **more: Any) -> str:
@@ -101,7 +101,10 @@ def test_every_command_does_its_part_of_a_day(agency: Callable[..., str], tmp_pa
     assert len(json.loads(run("status", "--json"))["runs"]) == 2
     zeta = "select spend from media.daily_metrics where impressions = 7"
     assert run("db psql", "-Atc", zeta) == "0.02\n"
-    assert "retracted" in run("retract", json.loads(run("status", "--json"))["runs"][0]["id"])
+    s3.put("ttd/2025-01-03.csv", "Something,Else\n1,2\n")
+    assert run("nightly", expect=1).startswith("s3://drops/ttd/2025-01-03.csv: ")
+    assert len(json.loads(run("status", "--json"))["runs"]) == 3
+    assert "retracted" in run("retract", json.loads(run("status", "--json"))["runs"][1]["id"])
     run("users add", "ann@example.com", "--client", "Acme", MEDIA_PASSWORD="correct horse")
     assert "ann@example.com\tclient\tAcme" in run("users list")
     assert "disabled" in run("users disable", "Ann@Example.com")
