@@ -79,6 +79,7 @@ def test_every_command_does_its_part_of_a_day(agency: Callable[..., str], s3: S3
     run("migrate")
     assert "nothing to change" in run("migrate")
     run("clients add", "Acme")
+    assert json.loads(run("status", "--json"))["clients_without_cpm"] == ["Acme"]
     assert "already" in run("clients add", "aCME", expect=1)
     assert "no day" in run("cpm set", "Acme", "2.5")
     assert "would be loaded" in run("load", "--dry-run")

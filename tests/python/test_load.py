@@ -177,6 +177,18 @@ def test_an_object_replaced_after_listing_fails_for_now_and_is_tried_again(shop:
     assert [row["campaign_name"] for row in shop.query(STAGED)] == ["New"]
 
 
+def test_an_object_deleted_after_listing_is_a_failed_run_of_one_sentence(shop: Product) -> None:
+    def work(db: Any, client: Any, task: Any) -> None:
+        shop.s3.client.delete_object(Bucket="drops", Key=KEY)
+        result = ingest(db, client, task)
+        assert result.message.endswith("is gone: it was deleted after it was listed")
+
+    shop.put(KEY, GOOD, NOON)
+    _planned(shop, work)
+    (run,) = shop.query(LOG)
+    assert (run["status"], run["failure"], run["records_loaded"]) == ("failed", "outside", 0)
+
+
 def test_two_loaders_load_an_object_once(shop: Product) -> None:
     results: list[Result] = []
 

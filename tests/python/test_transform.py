@@ -121,6 +121,7 @@ def dbt(shop: Product, *arguments: str, project: Path = CHECKOUT, process: bool 
     return said.getvalue()
 
 
+@pytest.mark.any_postgres
 def test_the_marts_have_what_the_specification_gives_them(shop: Product) -> None:
     names = {row["name"].removeprefix("media."): row["state"] for row in shop.query(SHAPE, list(MARTS))}
     for index in (
@@ -199,6 +200,7 @@ def test_a_new_column_is_filled_where_a_rebuild_is_asked_for(shop: Product, tmp_
     shop.query("alter table media.daily_metrics drop column paws")
 
 
+@pytest.mark.any_postgres
 def test_what_a_build_warns_of_is_named(shop: Product) -> None:
     told = shop.run("transform").stdout
     dates = "first_date 2025-01-30, last_date 2025-02-03, day_count 3"
