@@ -7,5 +7,5 @@ create table if not exists media_ops.feeds (
     updated_at timestamp not null default (now() at time zone 'utc')
 );
 select media_ops.auto_update('media_ops.feeds');
-grant select, insert, update on media_ops.feeds to media_loader;
-grant select on media_ops.feeds to media_transformer;
+-- Today's feeds.yml governs a transform too, so it writes what a load would have written.
+grant select, insert, update on media_ops.feeds to media_loader, media_transformer;

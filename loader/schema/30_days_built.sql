@@ -10,3 +10,5 @@ create table if not exists media_ops.days_built (
     primary key (client_id, date)
 );
 grant select, insert, update, delete on media_ops.days_built to media_transformer;
+-- How many days wait: media status.
+grant select on media_ops.days_built to media_loader;
