@@ -18,7 +18,9 @@ select
 create unique index if not exists idx_users_email_unique on media.users (email);
 create index if not exists idx_users_client_id on media.users (client_id);
 
--- Nobody is granted the hash. media_client, media_loader and media_transformer get nothing.
+-- Nobody is granted the hash, which a grant of the whole table would include, whoever gave it to mend a `select *`.
+-- media_client, media_loader and media_transformer get nothing.
+revoke select on media.users from media_reader, media_portal;
 grant select (id, email, role, client_id, disabled_at, database_login, created_at, updated_at)
 on media.users to media_reader, media_portal;
 
