@@ -202,7 +202,7 @@ def fill(made: Agency) -> None:
         "ida@initech.example": ["--client", "Initech", "--login", "initech_bi"],
         "admin@agency.example": ["--admin"],
     }.items():
-        with patch.dict(os.environ, {"MEDIA_PASSWORD": PASSWORD}):
+        with secret(PASSWORD):
             owner.run("users", "add", email, *which)
     owner.run("users", "disable", "gone@acme.example")
     owner.run("clients", "disable", "Initech")
@@ -218,6 +218,16 @@ def fill(made: Agency) -> None:
 
 
 def deliver(made: Agency, day: str) -> None:
-    """Put a day's file."""
-    made.product.s3.client.create_bucket(Bucket=BUCKET)
-    made.product.s3.put(f"desk/{day}.csv", csv(day), BUCKET)
+    """Put a day's file, alone in the bucket: what was loaded may have left it."""
+    s3 = made.product.s3
+    s3.bucket(BUCKET)
+    for old in s3.client.list_objects_v2(Bucket=BUCKET).get("Contents", []):
+        s3.client.delete_object(Bucket=BUCKET, Key=old["Key"])
+    s3.put(f"desk/{day}.csv", csv(day), BUCKET)
+
+
+@contextmanager
+def secret(password: str) -> Iterator[None]:
+    """Give MEDIA_PASSWORD to the commands of the block."""
+    with patch.dict(os.environ, {"MEDIA_PASSWORD": password}):
+        yield
