@@ -52,6 +52,8 @@ def test_who_is_nobody_sees_nothing(agency: Agency, table: str) -> None:
         ("unbound_bi", admin),
         ("admin_bi", None),  # an admin sees all, but through the portal only
         ("admin_bi", admin),
+        ("admin_portal", None),
+        ("admin_portal", admin),
         ("both_unbound", admin),
     ]:
         with agency.connection(login, user) as connection:
@@ -90,7 +92,7 @@ def test_the_portal_sees_of_users_whom_its_user_may_see_and_no_hash(agency: Agen
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("select password_hash from media.users")
     with agency.connection("portal", agency.user("admin@agency.example")) as connection:
-        assert len(connection.execute(emails).fetchall()) == 7
+        assert len(connection.execute(emails).fetchall()) == 8
 
 
 def test_others_see_none_of_it(agency: Agency) -> None:

@@ -263,6 +263,24 @@ def test_no_statistics_tell_of_others(agency: Agency) -> None:
             assert found == []
 
 
+def test_there_are_no_statistics_of_texts(agency: Agency) -> None:
+    with agency.server.connect("agency") as connection:
+        found = connection.execute(
+            """
+            with protected as (select oid from pg_class where relrowsecurity)
+            select starelid::regclass::text, attname, atttypid::regtype::text
+            from pg_statistic join pg_attribute on attrelid = starelid and attnum = staattnum
+            where starelid in (
+                select oid from protected
+                union all
+                select indexrelid from pg_index where indrelid in (select oid from protected)
+            )
+            """
+        ).fetchall()
+    assert len({relation for relation, _, _ in found}) == 9
+    assert [one for one in found if one[2] in {"text", "character varying"}] == []
+
+
 @pytest.mark.parametrize("login", ["acme_bi", "portal"])
 def test_no_plan_tells_whether_another_client_has_a_name(agency: Agency, login: str) -> None:
     def plan(connection: psycopg.Connection, table: str, condition: str) -> object:
