@@ -18,7 +18,7 @@ union all
 select
     'column', concat_ws(' ', attrelid::regclass, attname),
     concat_ws(
-        ' ', format_type(atttypid, atttypmod), attnotnull, attidentity, attacl,
+        ' ', format_type(atttypid, atttypmod), attnotnull, attidentity, attacl, attstattarget,
         pg_get_expr(adbin, adrelid), col_description(attrelid, attnum)
     )
 from pg_attribute

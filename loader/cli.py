@@ -114,7 +114,7 @@ def transform(
 
     with console.opened() as db:
         feeds = read_feeds(console.feeds_file())
-        with connect(db, "media_loader", autocommit=True) as connection:
+        with connect(db, "media_transformer", autocommit=True) as connection:
             require_tables(connection)
             sync_feeds(connection, feeds)
         with console.building() as progress:
@@ -304,14 +304,22 @@ def users_add(
         raise typer.BadParameter("give either --client or --admin")
     if admin and login is not None:
         raise typer.BadParameter("admins see all through the portal only: --login goes with --client")
-    with console.opened() as db, connect(db) as connection:
+    # autocommit: no transaction stays open while someone thinks of a password
+    with console.opened() as db, connect(db, autocommit=True) as connection:
         require_tables(connection)
         which = clients.find_client(connection, client) if client else None
-        password = os.environ.get("MEDIA_PASSWORD") or typer.prompt(
-            "Password", hide_input=True, confirmation_prompt=True
-        )
-        identity = users.add_user(connection, email, password, which, login)
+        identity = users.add_user(connection, email, _password(), which, login)
         console.say(f"added {email}: {identity}")
+
+
+def _password() -> str:
+    if given := os.environ.get("MEDIA_PASSWORD"):
+        return given
+    try:
+        # what is piped in is shown to nobody
+        return str(typer.prompt("Password", hide_input=sys.stdin.isatty(), confirmation_prompt=True))
+    except typer.Abort as error:
+        raise MediaError("a password is needed: type one, or set MEDIA_PASSWORD") from error
 
 
 @users_app.command("list")

@@ -30,8 +30,11 @@ def migrate(connection: psycopg.Connection) -> bool:
             connection.execute(f"set local lock_timeout = '{LOCK_TIMEOUT}'")
             connection.execute("select pg_advisory_xact_lock(%s)", [LOCK])
             before = _catalogue(connection)
+            role = connection.execute("select current_setting('role')").fetchone()
             for file in sorted(SCHEMA.glob("*.sql")):
                 _apply(connection, file)
+            # 00_roles.sql went on as the owner
+            connection.execute("select set_config('role', %s, true)", role)
             connection.execute(
                 "insert into media_ops.applied_schema (digest) values (%s) on conflict do nothing", [digest()]
             )
@@ -43,7 +46,8 @@ def migrate(connection: psycopg.Connection) -> bool:
     except psycopg.errors.InsufficientPrivilege as error:
         raise MediaError(
             f"nothing was changed, because {connection.info.user} may not ({error.diag.message_primary}):"
-            " migrate as the database's owner, who needs createrole"
+            f" migrate as {_owner(connection)}, who needs createrole, and where another made the media_ roles"
+            " the admin option on them"
         ) from error
 
 
@@ -83,6 +87,16 @@ def _apply(connection: psycopg.Connection, file: Path) -> None:
 
 def _catalogue(connection: psycopg.Connection) -> list[tuple[str, ...]]:
     return connection.execute(CATALOGUE.read_bytes()).fetchall()
+
+
+def _owner(connection: psycopg.Connection) -> str:
+    found = connection.execute(
+        """
+        select pg_get_userbyid(coalesce((select nspowner from pg_namespace where nspname = 'media'), datdba))
+        from pg_database where datname = current_database()
+        """
+    ).fetchone()
+    return str(found[0]) if found else "the database's owner"
 
 
 def _holders(connection: psycopg.Connection) -> str:

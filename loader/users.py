@@ -64,17 +64,20 @@ def add_user(
 
 
 def verify_password(connection: psycopg.Connection, email: str, password: str) -> UUID | None:
-    """Returns the id of the enabled user whose password this is, or None."""
-    found = connection.execute(
-        "select id, password_hash from media.users where email = %s and disabled_at is null",
-        [email.strip().lower()],
-    ).fetchone()
-    if found is None:
+    """Returns the id of the user whose password this is, or None; for a media_portal login to call.
+
+    None too where the user or the client is disabled.
+    """
+    address = email.strip().lower().replace("\0", "")  # no text of PostgreSQL has one, and so no user
+    identity: UUID | None
+    identity, known = connection.execute(
+        "select id, password_hash from media_ops.sign_in(%s)", [address]
+    ).fetchone() or (None, None)
+    if known is None:
         HASHER.hash(password)  # as slow as for a known address: the time taken tells nothing
         return None
-    identity: UUID = found[0]
     try:
-        HASHER.verify(found[1], password)
+        HASHER.verify(known, password)
     except (VerificationError, InvalidHashError):
         return None
     return identity

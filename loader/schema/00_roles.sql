@@ -4,10 +4,22 @@
 --   media_reader       the agency's BI: reads all clients, of users no hash
 --   media_client       one client's people: reads their own rows, through row-level security
 --   media_portal       the admin portal's server: acts for the user named by app.current_user_id
+-- All else belongs to the database's owner, whoever migrates: the functions behind the policies run as the owner of
+-- the tables that they read. A superuser makes the roles, and then, like a member of the owner, goes on as the owner.
 do $$
 declare
+    owner constant name := (
+        select pg_get_userbyid(coalesce(
+            (select nspowner from pg_namespace where nspname = 'media'),
+            (select datdba from pg_database where datname = current_database())
+        ))
+    );
+    is_superuser constant boolean := (select rolsuper from pg_roles where rolname = current_user);
     group_role text;
 begin
+    if not is_superuser and pg_has_role(owner, 'member') then
+        perform set_config('role', owner, true);
+    end if;
     foreach group_role in array array[
         'media_loader', 'media_transformer', 'media_reader', 'media_client', 'media_portal'
     ] loop
@@ -15,14 +27,15 @@ begin
             execute format('create role %I nologin noinherit', group_role);
         end if;
     end loop;
-    -- Whoever migrates hands ownership over and runs the night, so an ordinary owner of the database
-    -- (managed PostgreSQL gives no superuser) joins the two working roles; a superuser needs no membership.
-    if not (select rolsuper from pg_roles where rolname = current_user) then
-        foreach group_role in array array['media_loader', 'media_transformer'] loop
-            if not pg_has_role(current_user, group_role, 'usage') then
-                execute format('grant %I to current_user', group_role);
-            end if;
-        end loop;
+    -- Who owns the database (managed PostgreSQL gives no superuser) hands the marts over and runs the night: it joins
+    -- the two working roles. A superuser needs no membership.
+    foreach group_role in array array['media_loader', 'media_transformer'] loop
+        if not pg_has_role(owner, group_role, 'usage') then
+            execute format('grant %I to %I', group_role, owner);
+        end if;
+    end loop;
+    if is_superuser then
+        perform set_config('role', owner, true);
     end if;
 end
 $$;

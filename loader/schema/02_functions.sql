@@ -1,7 +1,7 @@
 -- updated_at moves only when something in the row changed: the triggers that call this carry
 -- `when (old.* is distinct from new.*)`.
 create or replace function media_ops.touch_updated_at() returns trigger
-language plpgsql set search_path = pg_catalog as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
     new.updated_at := now() at time zone 'utc';
     return new;
@@ -10,7 +10,7 @@ $$;
 
 -- Gives a table its updated_at trigger; does nothing where it stands already, so that no lock is taken.
 create or replace function media_ops.auto_update(relation regclass) returns void
-language plpgsql set search_path = pg_catalog as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
     if not exists (
         select from pg_trigger where tgrelid = relation and tgname = 'touch_updated_at'
@@ -27,7 +27,7 @@ $$;
 -- Random ids for rows that have no natural key. Time-ordered ones (PostgreSQL 18) keep the key's index
 -- in the cache during COPY.
 create or replace function media_ops.set_id_default(relation regclass) returns void
-language plpgsql set search_path = pg_catalog as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
     wanted text := case
         when current_setting('server_version_num')::int >= 180000 then 'uuidv7()' else 'gen_random_uuid()'
@@ -44,4 +44,8 @@ begin
     end if;
 end
 $$;
-grant execute on function media_ops.auto_update(regclass) to media_transformer;
+
+revoke all on function
+media_ops.touch_updated_at(), media_ops.auto_update(regclass), media_ops.set_id_default(regclass)
+from public;
+grant execute on function media_ops.touch_updated_at(), media_ops.auto_update(regclass) to media_transformer;

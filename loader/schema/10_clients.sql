@@ -20,6 +20,17 @@ select
 create index if not exists idx_clients_name on media.clients (name);
 -- Files name clients in any case, so two clients may not differ by case alone.
 create unique index if not exists clients_name_any_case on media.clients (lower(name));
+-- No statistics of names (media_ops.protect says why), nor of what an index makes of them.
+do $$
+begin
+    if exists (
+        select from pg_attribute
+        where attrelid = 'media.clients_name_any_case'::regclass and attstattarget is distinct from 0
+    ) then
+        alter index media.clients_name_any_case alter column 1 set statistics 0;
+    end if;
+end
+$$;
 
 grant select on media.clients to media_loader, media_transformer, media_reader;
 grant references on media.clients to media_transformer;

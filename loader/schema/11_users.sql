@@ -29,7 +29,20 @@ select
 create unique index if not exists idx_users_email_unique on media.users (email);
 create index if not exists idx_users_client_id on media.users (client_id);
 
--- The portal checks passwords; no BI role reads a hash. media_client and media_loader get nothing.
-grant select on media.users to media_portal;
+-- Nobody is granted the hash, which a grant of the whole table would include, whoever gave it to mend a `select *`.
+-- media_client, media_loader and media_transformer get nothing.
+revoke select on media.users from media_reader, media_portal;
 grant select (id, email, role, client_id, disabled_at, database_login, created_at, updated_at)
-on media.users to media_reader;
+on media.users to media_reader, media_portal;
+
+-- For the portal's sign-in, before anyone is known: the one way to a hash, by one e-mail at a time. Nothing for whom
+-- the policies would show nothing.
+create or replace function media_ops.sign_in(address text, out id uuid, out password_hash text)
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+    select users.id, users.password_hash
+    from media.users
+    left join media.clients on clients.id = users.client_id
+    where users.email = address and users.disabled_at is null and coalesce(clients.status, 'active') = 'active'
+$$;
+revoke all on function media_ops.sign_in(text) from public;
+grant execute on function media_ops.sign_in(text) to media_portal;

@@ -14,5 +14,5 @@ comment on column media_ops.feeds.name is 'What people call it.';
 comment on column media_ops.feeds.redelivery is 'replace: the latest file of a (client, date) counts; append: all do.';
 comment on column media_ops.feeds.client_from_key is 'Whether the key of an object names the client.';
 comment on column media_ops.feeds.updated_at is 'When something in the row last changed, UTC.';
-grant select, insert, update on media_ops.feeds to media_loader;
-grant select on media_ops.feeds to media_transformer;
+-- Today's feeds.yml governs a transform too, so it writes what a load would have written.
+grant select, insert, update on media_ops.feeds to media_loader, media_transformer;

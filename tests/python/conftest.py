@@ -28,6 +28,7 @@ from loader.migrate import migrate
 from loader.server import Server
 
 if TYPE_CHECKING:
+    from access import Agency
     from mypy_boto3_s3 import S3Client
 
 MEDIA = Path(sys.executable).with_name("media")
@@ -48,12 +49,12 @@ def system_programs() -> Path | None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Runs a test on the embedded server, and if it is marked so on the system's too."""
-    if "server" in metafunc.fixturenames:
+    for fixture in {"server", "agency"} & set(metafunc.fixturenames):
         programs: list[Path | None] = [None]
         if metafunc.definition.get_closest_marker("any_postgres") and (system := system_programs()):
             programs.append(system)
         names = ["embedded" if path is None else f"system{binaries.major_version(path)}" for path in programs]
-        metafunc.parametrize("server", programs, ids=names, indirect=True, scope="session")
+        metafunc.parametrize(fixture, programs, ids=names, indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -159,6 +160,18 @@ def moto_server() -> Iterator[str]:
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def agency(request: pytest.FixtureRequest, short_directory: Path, moto_server: str) -> Iterator[Agency]:
+    """Gives a database that ordinary roles made, loaded and built, on a cluster of its own."""
+    import access
+
+    programs: Path | None = getattr(request, "param", None)
+    directory = short_directory / ("agency" if programs is None else "agency-system")
+    directory.mkdir()
+    with access.agency(programs, directory, moto_server) as made:
+        yield made
 
 
 @pytest.fixture

@@ -1,0 +1,170 @@
+"""Who sees which rows: each role over a connection of its own, against what the owner sees."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+from access import PROTECTED, TWELVE, Agency, rows
+from product import MARTS
+from psycopg import sql
+
+pytestmark = pytest.mark.any_postgres
+
+NOBODY = "00000000-0000-4000-8000-000000000000"
+
+
+@pytest.mark.parametrize("table", PROTECTED)
+def test_a_client_sees_all_of_its_own_rows_and_no_others(agency: Agency, table: str) -> None:
+    for login, client in {"acme_bi": "Acme", "globex_bi": "Globex", "both_bound": "Acme"}.items():
+        with agency.connection(login) as connection:
+            expected = agency.truth(table, client)
+            assert expected and len(expected) < len(agency.truth(table))
+            assert rows(connection, table) == expected
+
+
+@pytest.mark.parametrize("table", PROTECTED)
+@pytest.mark.parametrize("login", ["portal", "nested_portal"])
+def test_the_portal_sees_what_its_user_may_see(agency: Agency, login: str, table: str) -> None:
+    with agency.connection(login, agency.user("gus@globex.example")) as connection:
+        assert rows(connection, table) == agency.truth(table, "Globex")
+    with agency.connection(login, agency.user("gus@globex.example").upper()) as connection:
+        assert rows(connection, table) == agency.truth(table, "Globex")
+    with agency.connection(login, agency.user("admin@agency.example")) as connection:
+        assert rows(connection, table) == agency.truth(table)
+
+
+@pytest.mark.parametrize("table", PROTECTED)
+def test_who_is_nobody_sees_nothing(agency: Agency, table: str) -> None:
+    admin = agency.user("admin@agency.example")
+    for login, user in [
+        ("portal", None),
+        ("portal", ""),
+        ("portal", NOBODY),
+        ("portal", "1"),
+        ("portal", f"{admin}\n"),
+        ("portal", f" {admin}"),
+        ("portal", "' or true --"),
+        ("portal", agency.user("gone@acme.example")),
+        ("portal", agency.user("ida@initech.example")),  # whose client is disabled
+        ("gone_bi", None),
+        ("initech_bi", None),
+        ("unbound_bi", None),
+        ("unbound_bi", admin),
+        ("admin_bi", None),  # an admin sees all, but through the portal only
+        ("admin_bi", admin),
+        ("admin_portal", None),
+        ("admin_portal", admin),
+        ("both_unbound", admin),
+    ]:
+        with agency.connection(login, user) as connection:
+            assert rows(connection, table) == [], (login, user)
+
+
+@pytest.mark.parametrize("login", ["both_bound", "bound_portal"])
+def test_a_persons_login_does_not_become_a_portal(agency: Agency, login: str) -> None:
+    for email in ("admin@agency.example", "gus@globex.example"):
+        with agency.connection(login, agency.user(email)) as connection:
+            for table in PROTECTED:
+                assert rows(connection, table) == agency.truth(table, "Acme")
+
+
+def test_the_agencys_bi_sees_the_twelve_tables_but_no_hash(agency: Agency) -> None:
+    with agency.connection("agency_bi") as connection:
+        for table in set(TWELVE) - {"users"}:
+            count = connection.execute(
+                sql.SQL("select count(*) from {}").format(sql.Identifier("media", table))
+            ).fetchone()
+            assert count == tuple(agency.product.query(f"select count(*) from media.{table}")[0].values())
+            assert count is not None and count[0] > 0
+        found = connection.execute("select email, role, database_login from media.users").fetchall()
+        assert ("ann@acme.example", "client", "acme_bi") in found
+        for leak in ("password_hash", "*", "users"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(sql.SQL("select {} from media.users").format(sql.SQL(leak)))
+
+
+def test_the_portal_sees_of_users_whom_its_user_may_see_and_no_hash(agency: Agency) -> None:
+    emails = "select email from media.users order by email"
+    with agency.connection("portal") as connection:
+        assert connection.execute(emails).fetchall() == []
+    with agency.connection("portal", agency.user("ann@acme.example")) as connection:
+        assert connection.execute(emails).fetchall() == [("ann@acme.example",)]
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("select password_hash from media.users")
+    with agency.connection("portal", agency.user("admin@agency.example")) as connection:
+        assert len(connection.execute(emails).fetchall()) == 8
+
+
+def test_others_see_none_of_it(agency: Agency) -> None:
+    with agency.connection("outsider", agency.user("admin@agency.example")) as connection:
+        for table in TWELVE:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                rows(connection, table)
+    for login in ("acme_bi", "globex_bi"):
+        with agency.connection(login) as connection:
+            for table in set(TWELVE) - set(PROTECTED):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    rows(connection, table)
+
+
+def test_the_builder_sees_every_row(agency: Agency) -> None:
+    with agency.connection("building") as connection:
+        for table in PROTECTED:
+            assert rows(connection, table) == agency.truth(table)
+    with agency.connection("loading") as connection:
+        assert rows(connection, "clients") == agency.truth("clients")
+
+
+def test_a_pooled_connection_forgets_whom_it_acted_for(agency: Agency) -> None:
+    ann, gus = agency.user("ann@acme.example"), agency.user("gus@globex.example")
+    with agency.connection("portal") as connection:
+        for user, client in [(ann, "Acme"), (gus, "Globex"), (ann, "Acme")]:
+            with connection.transaction():
+                connection.execute("select set_config('app.current_user_id', %s, true)", [user])
+                assert rows(connection, "daily_metrics") == agency.truth("daily_metrics", client)
+            assert connection.execute("select current_setting('app.current_user_id')").fetchone() == ("",)
+            assert rows(connection, "daily_metrics") == []
+
+
+@pytest.mark.parametrize("mode", ["force_generic_plan", "force_custom_plan"])
+def test_a_prepared_statement_asks_anew_who_it_is_for(agency: Agency, mode: str) -> None:
+    ann, gus = agency.user("ann@acme.example"), agency.user("gus@globex.example")
+    query = "select name from media.campaigns order by name"
+    with agency.connection("portal") as connection:
+        connection.execute(sql.SQL("set plan_cache_mode = {}").format(sql.Literal(mode)))
+        for _ in range(7):
+            for user, client in [(ann, "Acme"), (gus, "Globex")]:
+                connection.execute("select set_config('app.current_user_id', %s, false)", [user])
+                found = connection.execute(query, prepare=True).fetchall()
+                assert found == [(f"{client} secret",), ("Spring",)]
+
+
+def test_a_prepared_statement_does_not_outlive_a_role(agency: Agency) -> None:
+    with agency.server.connect("agency") as connection:
+        connection.execute("prepare everything as select name from media.campaigns")
+        assert len(connection.execute("execute everything").fetchall()) == 6
+        connection.execute("set role media_client")
+        assert connection.execute("execute everything").fetchall() == []
+
+
+def test_disabling_holds_at_once_in_open_sessions(agency: Agency) -> None:
+    with agency.connection("globex_bi") as connection:
+        assert rows(connection, "campaigns")
+        agency.product.run("clients", "disable", "Globex")
+        try:
+            assert [rows(connection, table) for table in PROTECTED] == [[]] * len(PROTECTED)
+        finally:
+            agency.product.run("clients", "enable", "Globex")
+        assert rows(connection, "campaigns")
+
+
+@pytest.mark.parametrize("mart", MARTS)
+def test_who_asks_is_found_out_once_a_query(agency: Agency, mart: str) -> None:
+    with agency.connection("acme_bi") as connection:
+        plan = connection.execute(
+            sql.SQL("explain (verbose, costs off) select * from {}").format(sql.Identifier("media", mart))
+        ).fetchall()
+    text = "\n".join(line for (line,) in plan)
+    assert (
+        text.count("first_visible_client()") == text.count("InitPlan 1") - text.count("(InitPlan 1)") == 1
+    ), text

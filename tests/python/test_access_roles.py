@@ -1,0 +1,153 @@
+"""The commands by ordinary logins: whose work is whose, and who owns what it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import count
+
+import pytest
+from access import Agency, deliver, secret
+from access_catalogue import differences
+from product import Product
+
+from loader.connection import Database
+from loader.night import days_recomputed, only_night
+from loader.transform import NodeResult
+
+pytestmark = pytest.mark.any_postgres
+_numbers = count(1)
+
+
+@pytest.fixture
+def second(agency: Agency) -> Iterator[Product]:
+    """Give the commands on another, empty database of the same owner."""
+    name = f"second_{next(_numbers)}"
+    with agency.server.connect("postgres") as connection:
+        connection.execute(f"create database {name} owner agency_owner".encode())
+        yield replace(
+            agency.product,
+            database=Database("another database", {**agency.product.database.env, "PGDATABASE": name}),
+        )
+        connection.execute(f"drop database {name} with (force)".encode())
+
+
+def by(product: Product, login: str) -> Product:
+    return replace(product, database=Database(login, {**product.database.env, "PGUSER": login}))
+
+
+def test_the_owner_alone_can_do_the_whole_night(agency: Agency) -> None:
+    owner = agency.product
+    deliver(agency, "2026-01-06")
+    with only_night(owner.database):
+        assert "1 objects, 12 rows loaded" in owner.run("load").stdout
+        assert "1 day" in owner.run("cpm", "set", "Acme", "9", "--from", "2026-01-06").stdout
+        assert "0 failed" in owner.run("transform").stdout
+        frozen = NodeResult("int_days_to_rebuild", "success", "", 0.0, None)
+        assert days_recomputed(owner.database, [frozen]) == 3
+    assert "days waiting for media transform: 0" in owner.run("status").stdout
+    owner.run("rejects")
+    assert len(agency.truth("daily_metrics", "Acme")) == 8
+
+
+def test_the_loader_and_the_builder_do_their_own_work_and_no_other(agency: Agency) -> None:
+    loading, building = agency.by("loading"), agency.by("building")
+    loading.run("load")
+    for product in (loading, building):
+        assert "clients without a CPM: none" in product.run("status").stdout
+    loading.run("rejects")
+    for product, command in [
+        (loading, "transform"),
+        (building, "load"),
+        (building, "retract 1234"),
+        *((product, command) for product in (loading, building) for command in OWNERS),
+    ]:
+        done = product.run(*command.split(), expect={1})
+        assert done.stderr.count("\n") == 1, done.stderr
+        assert "permission denied" in done.stderr or "may not act as" in done.stderr
+
+
+OWNERS = (
+    "clients add Umbrella",
+    "clients disable Acme",
+    "cpm set Acme 1",
+    "cpm remove Acme",
+    "users disable ann@acme.example",
+)
+
+
+@pytest.mark.parametrize("login", ["agency_bi", "acme_bi", "portal", "outsider"])
+def test_bi_logins_can_run_nothing(agency: Agency, login: str) -> None:
+    for command in (*OWNERS, "load", "transform", "status", "migrate"):
+        done = agency.by(login).run(*command.split(), expect={1})
+        assert done.stderr.count("\n") == 1, done.stderr
+
+
+def test_what_a_superuser_migrates_belongs_to_the_databases_owner(agency: Agency, second: Product) -> None:
+    by(second, "media").run("migrate")
+    with agency.server.connect(second.database.env["PGDATABASE"]) as connection:
+        owners = connection.execute(
+            """
+            select relowner::regrole::text from pg_class where relnamespace::regnamespace::text like 'media%'
+            union
+            select proowner::regrole::text from pg_proc where pronamespace::regnamespace::text like 'media%'
+            """
+        ).fetchall()
+    assert owners == [("agency_owner",)]
+    assert "nothing to change" in second.run("migrate").stdout
+    assert "nothing to change" in by(second, "media").run("migrate").stdout
+    second.run("clients", "add", "Acme")
+    second.run("cpm", "set", "Acme", "2")
+
+
+def test_a_member_of_the_owner_migrates_as_the_owner(agency: Agency, second: Product) -> None:
+    with agency.server.connect("postgres") as connection:
+        connection.execute("create role deploying login in role agency_owner")
+        by(second, "deploying").run("migrate")
+        assert "nothing to change" in second.run("migrate").stdout
+        connection.execute("drop role deploying")  # which fails where it owns something
+
+
+def test_who_lacks_the_roles_is_told_what_to_ask_for(agency: Agency, second: Product) -> None:
+    with agency.server.connect("postgres") as connection:
+        connection.execute("create role newcomer login")
+        connection.execute(f"alter database {second.database.env['PGDATABASE']} owner to newcomer".encode())
+    newcomer = by(second, "newcomer")
+    said = newcomer.run("migrate", expect={1}).stderr
+    assert "migrate as newcomer, who needs createrole" in said and said.count("\n") == 1
+    with agency.server.connect("postgres") as connection:
+        connection.execute("grant media_loader, media_transformer to newcomer")
+    newcomer.run("migrate")
+    newcomer.run("clients", "add", "Acme")
+    with secret("x"):
+        said = newcomer.run(
+            "users", "add", "a@b.example", "--client", "Acme", "--login", "b", expect={1}
+        ).stderr
+    assert "may not create database logins" in said
+    with agency.server.connect(second.database.env["PGDATABASE"]) as connection:
+        connection.execute("drop owned by newcomer cascade")
+    with agency.server.connect("postgres") as connection:
+        connection.execute(f"alter database {second.database.env['PGDATABASE']} owner to media".encode())
+        connection.execute("drop owned by newcomer")
+        connection.execute("drop role newcomer")
+
+
+def test_an_old_databases_public_schema_is_closed(agency: Agency, second: Product) -> None:
+    """Before PostgreSQL 15 everyone could plant functions there, and an upgraded database keeps that."""
+    with agency.server.connect(second.database.env["PGDATABASE"]) as connection:
+        connection.execute("grant create on schema public to public")
+        connection.execute("alter schema public owner to media")
+        said = second.run("migrate", expect={1}).stderr
+        assert "revoke create on schema public from public" in said and said.count("\n") == 1
+        connection.execute("alter schema public owner to pg_database_owner")
+        second.run("migrate")
+        assert connection.execute(
+            "select has_schema_privilege('outsider', 'public', 'create')"
+        ).fetchone() == (False,)
+
+
+def test_a_grant_of_all_of_users_does_not_outlive_the_next_migration(agency: Agency) -> None:
+    with agency.connection("agency_owner") as connection:
+        connection.execute("grant select on media.users to media_reader, media_portal")
+        agency.product.run("migrate")
+        assert differences(connection) == []
