@@ -19,5 +19,3 @@ comment on column media_ops.days_built.staged_run_ids is 'The runs whose names t
 comment on column media_ops.days_built.aliases_fingerprint is 'The aliases under which it put them.';
 comment on column media_ops.days_built.built_at is 'When, UTC.';
 grant select, insert, update, delete on media_ops.days_built to media_transformer;
--- How many days wait: media status.
-grant select on media_ops.days_built to media_loader;

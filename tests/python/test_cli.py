@@ -46,8 +46,8 @@ def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
 
 
 @pytest.fixture
-def agency(media: Media, s3: S3, tmp_path: Path) -> Callable[..., str]:
-    """Gives `agency(*arguments)`: the command on a bucket with one file; it asserts the exit code."""
+def command(media: Media, s3: S3, tmp_path: Path) -> Callable[..., str]:
+    """Gives `command(*arguments)`: the command on a bucket with one file; it asserts the exit code."""
     (tmp_path / "feeds.yml").write_text(FEEDS)
     s3.bucket()
     s3.put("ttd/2025-01-02.csv", FILE)
@@ -69,12 +69,12 @@ def agency(media: Media, s3: S3, tmp_path: Path) -> Callable[..., str]:
     return run
 
 
-def test_every_command_does_its_part_of_a_day(agency: Callable[..., str], s3: S3, tmp_path: Path) -> None:
+def test_every_command_does_its_part_of_a_day(command: Callable[..., str], s3: S3, tmp_path: Path) -> None:
     done: set[str] = set()
 
-    def run(command: str, *arguments: str, **more: Any) -> str:
-        done.add(command)
-        return agency(*command.split(), *arguments, **more)
+    def run(typed: str, *arguments: str, **more: Any) -> str:
+        done.add(typed)
+        return command(*typed.split(), *arguments, **more)
 
     run("migrate")
     assert "nothing to change" in run("migrate")
@@ -112,12 +112,12 @@ def test_every_command_does_its_part_of_a_day(agency: Callable[..., str], s3: S3
     assert done == set(commands(typer.main.get_command(cli.app))) - ELSEWHERE
 
 
-def test_wrong_usage_is_exit_code_2(agency: Callable[..., str]) -> None:
+def test_wrong_usage_is_exit_code_2(command: Callable[..., str]) -> None:
     for arguments in (
         *(["load", "--nonsense"], ["nonsense"], ["retract"], ["cpm", "set", "Acme"]),
         *(["transform", "--rebuild-from", "yesterday"], ["users", "add", "a@b.c"], ["serve", "--cron", "x"]),
     ):
-        agency(*arguments, expect=2)
+        command(*arguments, expect=2)
 
 
 @pytest.mark.parametrize(
@@ -131,9 +131,9 @@ def test_wrong_usage_is_exit_code_2(agency: Callable[..., str]) -> None:
     ],
 )
 def test_what_is_set_up_wrongly_is_one_sentence(
-    agency: Callable[..., str], env: dict[str, str], told: str
+    command: Callable[..., str], env: dict[str, str], told: str
 ) -> None:
-    assert told in agency("load", expect=1, **env)
+    assert told in command("load", expect=1, **env)
 
 
 def test_the_embedded_server_is_started_used_and_stopped(short_directory: Path) -> None:
