@@ -58,10 +58,11 @@ def transform(
         identity = str(find_client(connection, client)) if client else None
     given = {"rebuild_from": rebuild_from, "rebuild_to": rebuild_to, "rebuild_client": identity}
     options = json.dumps({name: str(value) for name, value in given.items() if value is not None})
+    project = os.environ.get("DBT_PROJECT_DIR") or str(CHECKOUT)
     with libpq.replaced(db.env), _profiles() as profiles:
         # a new runner each time: a manifest used twice breaks foreign keys
         done = dbtRunner().invoke(
-            ["build", "--project-dir", str(CHECKOUT), "--profiles-dir", str(profiles), "--vars", options]
+            ["build", "--project-dir", project, "--profiles-dir", str(profiles), "--vars", options]
         )
     results = getattr(done.result, "results", None)
     if results is None:

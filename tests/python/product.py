@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -79,6 +81,22 @@ class Product:
         """Write feeds.yml."""
         self.feeds_file.write_text(yaml.safe_dump({"feeds": dict(feeds)}, sort_keys=False), encoding="utf-8")
 
+    @property
+    def project(self) -> Path:
+        """A dbt project that is the checkout's but for its seeds and what dbt writes beside them."""
+        directory = self.feeds_file.with_suffix(".dbt")
+        if not directory.exists():
+            directory.mkdir()
+            shutil.copytree(CHECKOUT / "seeds", directory / "seeds")
+            for name in ("dbt_project.yml", "models", "macros", "tests"):
+                (directory / name).symlink_to(CHECKOUT / name)
+        return directory
+
+    def aliases(self, aliases: Iterable[Sequence[str]]) -> None:
+        """Write seeds/name_aliases.csv."""
+        with (self.project / "seeds" / "name_aliases.csv").open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([("client", "level", "name", "stands_for"), *aliases])
+
     def put(self, key: str, content: bytes, last_modified: datetime) -> str:
         """Put an object as of a moment in UTC, in whole seconds as S3 knows them; return its ETag."""
         etag = self.s3.put(key, content, BUCKET)
@@ -100,7 +118,11 @@ class Product:
     @property
     def env(self) -> dict[str, str]:
         """The environment of all commands; dbt keeps its files out of the checkout's target/."""
-        own = {"MEDIA_FEEDS": str(self.feeds_file), "DBT_TARGET_PATH": str(self.feeds_file.parent / "target")}
+        own = {
+            "MEDIA_FEEDS": str(self.feeds_file),
+            "DBT_PROJECT_DIR": str(self.project),
+            "DBT_TARGET_PATH": str(self.feeds_file.parent / "target"),
+        }
         return {**self.database.environ(), **self.s3.env, **own, "NO_COLOR": "1"}
 
     def elsewhere(self, arguments: Sequence[str]) -> Run:
