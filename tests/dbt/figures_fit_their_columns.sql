@@ -6,7 +6,7 @@ with daily_metrics as (
 ),
 
 days_to_rebuild as (
-    select * from {{ ref('int_days_to_rebuild') }}
+    select * from {{ days_to_rebuild() }} as own_days
 )
 
 select
