@@ -7,7 +7,8 @@ run_days as (
     select * from {{ ref('stg_run_days') }}
 ),
 
--- A correction replaces the whole day of that client in its feed.
+-- A correction replaces the whole day of that client in its feed. Keys are ordered as in S3, whatever the database's
+-- own order of letters is.
 ranked as (
     select
         run_days.client_id,
@@ -16,7 +17,7 @@ ranked as (
         runs_in_force.redelivery,
         row_number() over (
             partition by run_days.client_id, run_days.date, runs_in_force.feed_location
-            order by runs_in_force.last_modified desc, runs_in_force.object_key desc
+            order by runs_in_force.last_modified desc, runs_in_force.object_key collate "C" desc
         ) as age
     from run_days
     inner join runs_in_force on run_days.run_id = runs_in_force.run_id

@@ -28,7 +28,7 @@ copies_numbered as (
         latest_of_key.*,
         row_number() over (
             partition by latest_of_key.feed_location, latest_of_key.sha256, latest_of_key.key_client_id
-            order by latest_of_key.last_modified, latest_of_key.object_key
+            order by latest_of_key.last_modified, latest_of_key.object_key collate "C"
         ) as copy_number
     from latest_of_key
 ),
