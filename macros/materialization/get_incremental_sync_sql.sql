@@ -15,7 +15,7 @@
         select 1
     {%- else -%}
         {%- if not freezes_the_list() %}
-    {{ forget_days_built(ref('int_days_to_rebuild')) }};
+    {{ forget_days_built() }};
         {%- endif %}
     analyze {{ fresh }};
     {%- if scope %}

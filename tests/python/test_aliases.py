@@ -38,7 +38,9 @@ def campaigns(shop: Product) -> dict[str, int]:
 
 
 def test_an_alias_moves_history_however_it_is_spelled_and_gives_it_back(shop: Product) -> None:
-    shop.aliases([(" ACME ", "campaign", " Cafe\u0301\u00a0", "Spring\t"), ("", "campaign", "Summer", "Other")])
+    shop.aliases(
+        [(" ACME ", "campaign", " Cafe\u0301\u00a0", "Spring\t"), ("", "campaign", "Summer", "Other")]
+    )
     shop.transform()
     assert campaigns(shop) == {"Spring": 3, "Other": 4}
     shop.aliases([])
