@@ -1,11 +1,11 @@
 {#- The database enforces that these columns are unique: asked of the catalogue, so that nothing is scanned. -#}
 {% test enforced_unique(model, columns) %}
-select '{{ model }} has no valid unique index on {{ columns | join(", ") }}' as what_is_wrong
+select '{{ model.incorporate(limit=none) }} has no valid unique index on {{ columns | join(", ") }}' as what_is_wrong
 where not exists (
     select
     from pg_index
     where
-        pg_index.indrelid = '{{ model }}'::regclass
+        pg_index.indrelid = '{{ model.incorporate(limit=none) }}'::regclass
         and pg_index.indisunique
         and pg_index.indisvalid
         and pg_index.indpred is null

@@ -8,7 +8,7 @@ where not exists (
     inner join pg_attribute
         on pg_constraint.conrelid = pg_attribute.attrelid and pg_attribute.attnum = pg_constraint.conkey[1]
     where
-        pg_constraint.conrelid = '{{ model }}'::regclass
+        pg_constraint.conrelid = '{{ model.incorporate(limit=none) }}'::regclass
         and pg_constraint.contype = 'f'
         and pg_constraint.convalidated
         and pg_constraint.confupdtype = 'c'
