@@ -16,10 +16,8 @@ install: $(READY) profiles.yml ## Make .venv with `media` and `dbt`, and profile
 demo: install ## Show the whole product on sample data: two minutes, no questions
 	@$(BIN)/media demo $(ARGS)
 
-# The random histories take minutes each: they are `make soak`'s until they fit beside the rest.
-test: install ## Run every test but the random histories (make soak)
-	@echo "Not run here: tests/python/test_histories.py, the random histories (make soak)"
-	@$(BIN)/pytest -n $(WORKERS) --ignore tests/python/test_histories.py $(ARGS)
+test: install ## Run every test
+	@$(BIN)/pytest -n $(WORKERS) $(ARGS)
 
 lint: install ## Check style, types, SQL and the lock file
 	$(BIN)/ruff check .

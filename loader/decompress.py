@@ -28,7 +28,7 @@ IN_MEMORY = 1 << 23  # a zip up to this size is not written to disk
 
 
 class _Worker(Protocol):
-    """What zlib, bz2, lzma and zstandard have in common."""
+    """What zlib, bz2, lzma and zstandard have in common; `needs_input` and `limit` are of the middle two."""
 
     @property
     def eof(self) -> bool: ...
@@ -36,18 +36,22 @@ class _Worker(Protocol):
     @property
     def unused_data(self) -> bytes: ...
 
-    def decompress(self, data: bytes, /) -> bytes: ...
+    @property
+    def needs_input(self) -> bool: ...
+
+    def decompress(self, data: bytes, limit: int = -1, /) -> bytes: ...
 
 
 @dataclass(frozen=True)
 class _Packing:
-    """A compressed format; `step` bytes unpack to some 30 MB at the very worst."""
+    """A compressed format; `step` bytes unpack to some 30 MB at the very worst, or to `limit` at once."""
 
     name: str
     magic: re.Pattern[bytes]
     step: int
     worker: Callable[[], Any]
     errors: tuple[type[Exception], ...]
+    limit: tuple[int, ...] = ()
 
 
 PACKINGS = (
@@ -58,6 +62,7 @@ PACKINGS = (
         1 << 10,
         bz2.BZ2Decompressor,
         (OSError, ValueError, EOFError),
+        (1 << 22,),  # a block of some forty bytes may hold 45 MB
     ),
     _Packing(
         "xz",
@@ -65,6 +70,7 @@ PACKINGS = (
         1 << 10,
         lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MEMORY),
         (lzma.LZMAError, EOFError),
+        (1 << 22,),
     ),
     _Packing(
         "zstd",
@@ -137,14 +143,18 @@ def _unpacked(chunks: Iterator[bytes], packing: _Packing) -> Iterator[bytes]:
                     if not data:
                         break
                     worker, begun = packing.worker(), True
-                try:
-                    unpacked = worker.decompress(data)
-                except packing.errors as error:
-                    raise ContentError(
-                        f"the {packing.name} archive is broken ({_words(error)}):"
-                        " have the file delivered again"
-                    ) from error
-                yield unpacked
+                while True:
+                    try:
+                        unpacked = worker.decompress(data, *packing.limit)
+                    except packing.errors as error:
+                        raise ContentError(
+                            f"the {packing.name} archive is broken ({_words(error)}):"
+                            " have the file delivered again"
+                        ) from error
+                    yield unpacked
+                    if not packing.limit or worker.eof or worker.needs_input:
+                        break
+                    data = b""  # it has kept what it has not unpacked yet
                 data = worker.unused_data if worker.eof else b""
                 worker = None if worker.eof else worker
     if worker is not None:

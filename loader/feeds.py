@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from loader.errors import FeedsError
+from loader.values import printable, quoted
 
 LOCATION = re.compile(r"s3://(?P<bucket>[A-Za-z0-9][A-Za-z0-9._-]+)(?:/(?P<prefix>.*))?", re.DOTALL)
 SAMPLE = datetime(2023, 11, 28)
@@ -191,6 +192,8 @@ def feed_of(feeds: Iterable[Feed], bucket: str, key: str) -> Feed | None:
 def read_feeds(path: Path) -> tuple[Feed, ...]:
     """Reads feeds.yml; raises FeedsError, which names file, feed and field."""
     declared = _document(path)
+    if odd := next((text for text in _texts(declared) if printable(text) != text), None):
+        raise FeedsError(f"{path}: {quoted(odd)}: no database holds NUL or half a character: take it out")
     if not isinstance(declared, dict) or set(declared) != {"feeds"}:
         raise FeedsError(f"{path}: begin with `feeds:` and nothing beside it")
     by_name = {} if declared["feeds"] is None else declared["feeds"]
@@ -205,6 +208,19 @@ def read_feeds(path: Path) -> tuple[Feed, ...]:
                 " give each feed its own"
             )
     return feeds
+
+
+def _texts(document: object) -> Iterator[str]:
+    """Yields every text of a document, which may contain itself (YAML's anchors)."""
+    waiting, seen = [document], set()
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, str):
+            yield part
+        elif isinstance(part, dict | list | tuple | set) and id(part) not in seen:
+            seen.add(id(part))
+            waiting.extend(part)
+            waiting.extend(part.values() if isinstance(part, dict) else ())
 
 
 def _feed(path: Path, name: object, fields: object) -> Feed:
@@ -232,11 +248,15 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(
+                    problem="a name is plain text", problem_mark=key.start_mark
+                )
             if key.tag != "tag:yaml.org,2002:merge" and key.value in seen:
                 raise yaml.constructor.ConstructorError(
                     problem=f"{key.value} stands there twice", problem_mark=key.start_mark
                 )
-            seen.add(key.value if isinstance(key.value, str) else id(key))
+            seen.add(key.value)
         return super().construct_mapping(node, deep)
 
 

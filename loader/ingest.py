@@ -17,7 +17,16 @@ from loader.connection import Database, connect
 from loader.decompress import decompressed
 from loader.errors import ContentError, MediaError
 from loader.feeds import Feed, KeyMatch
-from loader.ledger import begin_run, end_run, known_clients, object_lock, recorded, run_in_force
+from loader.ledger import (
+    Recorded,
+    begin_run,
+    end_run,
+    known_clients,
+    note_run,
+    object_lock,
+    recorded,
+    run_in_force,
+)
 from loader.parse import client_key, parse
 from loader.s3 import ObjectReader, S3Object, open_object
 from loader.staging import Hashed, Rejects, cover, stage
@@ -40,8 +49,15 @@ class Task:
     match: KeyMatch
     forced: bool
     """By --key or --retry: a new run of the whole object, even if its content is the same."""
-    seen: UUID | None
-    """The latest recorded run of its key when this was decided."""
+    seen: Recorded | None
+    """What was recorded of its key when this was decided."""
+
+    def is_done(self, now: Recorded) -> bool:
+        """Whether someone else has loaded it since; a run that was seen at work may have ended well, too."""
+        if not now.knows(self.thing):
+            return False
+        before = (self.seen.run, self.seen.failure) if self.seen else None
+        return not self.forced or (now.run, now.failure) != before
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +81,7 @@ def ingest(db: Database, client: S3Client, task: Task, watch: Watch = lambda *_:
     try:
         with connect(db, "media_loader", autocommit=True) as connection, object_lock(connection, task.thing):
             now = recorded(connection, task.thing.bucket, task.thing.key).get(task.thing.key)
-            if now and now.run != task.seen and now.knows(task.thing):
+            if now and task.is_done(now):
                 return _result(task, "skipped", "another loader has loaded it", now.run)
             day = task.match.date or task.thing.last_modified.date()
             run = begin_run(connection, task.feed, task.thing, day)
@@ -106,8 +122,8 @@ class _Attempt:
             closing(open_object(self.client, self.task.thing)) as reader,
             closing(Rejects(self.run)) as rejects,
         ):
-            end = {"client_id": key_client_id, "version_id": reader.version_id}
-            end_run(self.connection, self.run, end)  # kept if the transaction is not
+            known = {"client_id": key_client_id, "version_id": reader.version_id}
+            note_run(self.connection, self.run, known)  # kept if the transaction is not
             content = Hashed(decompressed(reader.stream()))
             return self._load(reader, content, clients, rejects)
 
@@ -161,12 +177,14 @@ class _Attempt:
     def _same(self, current: UUID, sha256: str) -> Result:
         message = f"same content as run {current}"
         with self.connection.transaction():
-            end = {"status": "success", "failure": None, "message": message, "sha256": sha256}
-            end_run(self.connection, self.run, end | {"same_content_as": current})
-            self.connection.execute(
-                "update media.ingestion_logs set last_modified = %s where id = %s",
+            renewed = self.connection.execute(
+                "update media.ingestion_logs set last_modified = %s where id = %s returning run_date",
                 [self.task.thing.last_modified, current],
-            )
+            ).fetchone()
+            assert renewed is not None
+            end = {"status": "success", "failure": None, "message": message, "sha256": sha256}
+            day = {"run_date": self.task.match.date or renewed[0]}
+            end_run(self.connection, self.run, {**end, **day, "same_content_as": current})
         return _result(self.task, "same", message, self.run)
 
 

@@ -96,11 +96,19 @@ def begin_run(connection: psycopg.Connection, feed: Feed, thing: S3Object, day: 
 
 def end_run(connection: psycopg.Connection, run: UUID, values: Mapping[str, Any]) -> None:
     """Writes how a run ended."""
+    _write(connection, run, values, sql.SQL("finished_at = clock_timestamp() at time zone 'utc', "))
+
+
+def note_run(connection: psycopg.Connection, run: UUID, values: Mapping[str, Any]) -> None:
+    """Writes what is known by now of a run that goes on."""
+    _write(connection, run, values, sql.SQL(""))
+
+
+def _write(connection: psycopg.Connection, run: UUID, values: Mapping[str, Any], first: sql.SQL) -> None:
     changes = [sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in values]
-    statement = sql.SQL(
-        "update media.ingestion_logs set finished_at = clock_timestamp() at time zone 'utc', {}"
-        " where id = %(run)s"
-    ).format(sql.SQL(", ").join(changes))
+    statement = sql.SQL("update media.ingestion_logs set {}{} where id = %(run)s").format(
+        first, sql.SQL(", ").join(changes)
+    )
     connection.execute(statement, {**values, "run": run})
 
 

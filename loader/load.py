@@ -159,7 +159,7 @@ def _add(
         if all(failure.uri != thing.uri for failure in failures):
             failures.append(Result(feed.name, thing.uri, "failed", str(error), failure="outside"))
         return
-    tasks.append(Task(feed, thing, match, forced, last.run if last else None))
+    tasks.append(Task(feed, thing, match, forced, last))
 
 
 def _listed(client: S3Client, feed: Feed, key: str | None) -> list[S3Object]:

@@ -74,8 +74,9 @@ def transform(
         identity = str(find_client(connection, client)) if client else None
     given = {"rebuild_from": rebuild_from, "rebuild_to": rebuild_to, "rebuild_client": identity}
     options = json.dumps({name: str(value) for name, value in given.items() if value is not None})
+    project = os.environ.get("DBT_PROJECT_DIR") or str(CHECKOUT)
     with libpq.replaced(db.env), _profiles() as profiles:
-        command = ["build", *BUILD, "--project-dir", str(CHECKOUT), "--profiles-dir", str(profiles)]
+        command = ["build", *BUILD, "--project-dir", project, "--profiles-dir", str(profiles)]
         command += ["--vars", options, "--quiet" if progress else "--no-quiet"]
         if not sys.stdout.isatty():
             command.append("--no-use-colors")

@@ -2,11 +2,11 @@
     changed alias can make a name vanish, so only then are the clients concerned read again. -#}
 {% macro delete_vanished_names() -%}
     {%- if execute and not flags.EMPTY and run_query(
-        'select exists (select from ' ~ ref('int_days_to_rebuild') ~ ' where names_may_vanish)'
+        'select exists (select from ' ~ days_to_rebuild() ~ ' as days where names_may_vanish)'
     ).columns[0].values()[0] -%}
     create temporary table names_left on commit drop as
     with clients as (
-        select distinct client_id from {{ ref('int_days_to_rebuild') }} where names_may_vanish
+        select distinct client_id from {{ days_to_rebuild() }} as days where names_may_vanish
     ),
 
     staged as (
@@ -30,7 +30,7 @@
         ] %}
     delete from {{ this.incorporate(path={'identifier': table}) }} as dimension
     where
-        dimension.client_id in (select client_id from {{ ref('int_days_to_rebuild') }} where names_may_vanish)
+        dimension.client_id in (select client_id from {{ days_to_rebuild() }} as days where names_may_vanish)
         and not exists (select from names_left where names_left.{{ column }} = dimension.id)
         and not exists (
             select from {{ this }} as daily_metrics where daily_metrics.{{ column }} = dimension.id

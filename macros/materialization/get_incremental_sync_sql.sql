@@ -1,4 +1,6 @@
 {#- Makes the mart equal to the model within tonight's scope and touches no row that is equal already.
+    A command that did not freeze the list may make the mart something else than what is remembered (other aliases,
+    another top_n): what it writes is forgotten first, so that the next build does it again.
     meta.scope    a query: the keys of what is rebuilt. Rows of the mart inside it that the model did not return
                   have vanished. Without a scope nothing vanishes.
     unique_key    what a row is matched by. -#}
@@ -12,10 +14,13 @@
     {%- if flags.EMPTY -%}
         select 1
     {%- else -%}
+        {%- if not freezes_the_list() %}
+    {{ forget_days_built() }};
+        {%- endif %}
     analyze {{ fresh }};
     {%- if scope %}
     delete from {{ target }} as mart
-    using (select {{ scope | join(', ') }} from {{ ref('int_days_to_rebuild') }} group by {{ scope | join(', ') }}) as scope
+    using (select {{ scope | join(', ') }} from {{ days_to_rebuild() }} as days group by {{ scope | join(', ') }}) as scope
     where {% for column in scope %}mart.{{ column }} = scope.{{ column }} and {% endfor -%}
         not exists (
             select from {{ fresh }} as fresh

@@ -15,8 +15,8 @@ rates as (
     select * from {{ ref('stg_client_rates') }}
 ),
 
-name_aliases as (
-    select * from {{ ref('int_name_aliases') }}
+aliases as (
+    select * from {{ ref('int_aliases_fingerprinted') }}
 ),
 
 -- Names come from every run that counts, figures from the live ones alone.
@@ -51,17 +51,6 @@ rate_periods as (
     from rates
 ),
 
-aliases_by_client as (
-    select
-        name_aliases.client_id,
-        md5(json_agg(
-            json_build_array(name_aliases.level, name_aliases.name, name_aliases.stands_for)
-            order by name_aliases.level, name_aliases.name
-        )::text) as aliases_fingerprint
-    from name_aliases
-    group by name_aliases.client_id
-),
-
 days as (
     select
         staged.client_id,
@@ -69,7 +58,7 @@ days as (
         staged.staged_run_ids,
         rate_periods.cpm,
         coalesce(live.live_run_ids, array[]::uuid[]) as live_run_ids,
-        coalesce(aliases_by_client.aliases_fingerprint, '') as aliases_fingerprint
+        coalesce(aliases.aliases_fingerprint, '') as aliases_fingerprint
     from staged
     left join live on staged.client_id = live.client_id and staged.date = live.date
     left join rate_periods
@@ -77,7 +66,7 @@ days as (
             staged.client_id = rate_periods.client_id
             and staged.date >= rate_periods.effective_date
             and staged.date < rate_periods.next_effective_date
-    left join aliases_by_client on staged.client_id = aliases_by_client.client_id
+    left join aliases on staged.client_id = aliases.client_id
 ),
 
 fingerprinted as (

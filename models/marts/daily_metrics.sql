@@ -7,7 +7,7 @@
 -- depends_on: {{ ref('int_days_fingerprinted') }} {{ ref('int_name_aliases') }} (read by delete_vanished_names)
 
 with days_to_rebuild as (
-    select * from {{ ref('int_days_to_rebuild') }}
+    select * from {{ days_to_rebuild() }} as own_days
 ),
 
 media_rows as (

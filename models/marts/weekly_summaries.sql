@@ -3,7 +3,7 @@
 ) }}
 
 with days_to_rebuild as (
-    select * from {{ ref('int_days_to_rebuild') }}
+    select * from {{ days_to_rebuild() }} as own_days
 ),
 
 daily_metrics as (

@@ -9,7 +9,8 @@ runs_that_count as (
         source.run_number,
         source.feed_location,
         source.bucket,
-        source.object_key,
+        -- Keys are ordered as in S3, whatever the database's own order of letters is.
+        source.object_key collate "C" as object_key, -- noqa: RF03
         source.client_id as key_client_id,
         source.sha256,
         source.last_modified

@@ -3,7 +3,7 @@
 {{ config(severity='warn') }}
 
 with days as (
-    select * from {{ ref('int_days_to_rebuild') }}
+    select * from {{ days_to_rebuild() }} as own_days
 ),
 
 clients as (

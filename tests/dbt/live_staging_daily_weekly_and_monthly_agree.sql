@@ -3,7 +3,7 @@
 {% set all_of_it = var('reconcile') == 'all' %}
 
 with days as (
-    select * from {{ ref('int_days_to_rebuild') }}
+    select * from {{ days_to_rebuild() }} as own_days
 ),
 
 media_rows as (

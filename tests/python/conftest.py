@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from access import Agency
     from mypy_boto3_s3 import S3Client
 
-MEDIA = Path(sys.executable).with_name("media")
+MEDIA, DBT = (Path(sys.executable).with_name(name) for name in ("media", "dbt"))
 # A killed server loses nothing without fsync, only a killed machine does.
 SETTINGS = {"fsync": "off", "shared_buffers": "64MB", "max_wal_size": "1GB", "timezone": "UTC"}
 TEMPLATE = "migrated"

@@ -147,6 +147,7 @@ class Model:
             (title, match)
             for title, feed in self.feeds.items()
             if f"s3://{thing.bucket}/{thing.key}".startswith(feed["location"])
+            and not thing.key.endswith("/")  # what ends so stands for a folder
             and (match := re.search(feed.get("key_pattern", ""), thing.key))
         ]
         if len(found) > 1:
@@ -176,8 +177,9 @@ class Model:
         return decided[-1] if decided[-1].failure == "content" or decided[-1].rejects else None
 
     def known_clients(self) -> dict[str, str]:
-        """Folded id or name → id."""
-        return {folded(text): who for who, title in self.clients.items() for text in (who, title)}
+        """Folded id or name → id; an id goes before a name."""
+        by_name = {folded(title): who for who, title in self.clients.items()}
+        return by_name | {folded(who): who for who in self.clients}
 
     def retried(self, thing: Object, retry: bool | str) -> bool:
         """Say whether a retry repeats this object; the night's, "clients", if a client is known by now."""
@@ -194,12 +196,18 @@ class Model:
         key: str | None = None,
         retry: bool | str = False,
         outage: Collection[str] = (),
+        reached: Collection[str] | None = None,
     ) -> list[Attempt]:
-        """Model one `media load`; keys in `outage` fail for a cause outside the file."""
+        """Model one `media load`; keys in `outage` fail for a cause outside the file.
+
+        `reached` are the keys that a loader came to before it was killed; None: all.
+        """
         tasks = []
         for thing in self.bucket.values():
             matched = self.feed_of(thing)
             if not matched or feed not in (None, matched[0]) or key not in (None, thing.key):
+                continue
+            if reached is not None and thing.key not in reached:
                 continue
             forced = key is not None or self.retried(thing, retry)
             if forced or not self.is_known(thing):
@@ -228,6 +236,7 @@ class Model:
             if current and current.sha256 == run.sha256 and not forced:
                 run.status, run.failure, run.same_as = "success", None, current
                 current.last_modified = run.last_modified
+                run.run_date = date.fromisoformat(key_date) if key_date else current.run_date
                 return
             rows, run.rejects = read(content, feed, self.known_clients(), key_client, modified)
             check_share(rows, run.rejects, Fraction(str(feed.get("max_rejected", "0.10"))))
@@ -253,11 +262,12 @@ class Model:
         latest = [a for a in self.attempts if a is self.in_force(a.object)]
         ordered = sorted(latest, key=lambda a: (a.last_modified, a.object.key.encode()))
         redelivery = {feed["location"]: feed.get("redelivery", "replace") for feed in self.feeds.values()}
+        by_key = {feed["location"]: "key_group" in feed["client"] for feed in self.feeds.values()}
         live = []
         for feed in dict.fromkeys(a.feed for a in ordered):
             runs = [a for a in ordered if a.feed == feed]
             if redelivery[feed] == "append":  # of equals the first counts
-                runs = list({(a.sha256, a.key_client): a for a in reversed(runs)}.values())
+                runs = list({(a.sha256, by_key[feed] and a.key_client): a for a in reversed(runs)}.values())
             covering = [a for a in runs if any((row.client, row.date) == (client, on) for row in a.rows)]
             live += covering if redelivery[feed] == "append" else covering[-1:]
         return live

@@ -140,23 +140,35 @@ def folded(text: str) -> str:
 def name(text: str) -> str:
     """Bring a name to the form in which it is staged."""
     text = normal(text)
-    if len(text) > 255 or "\0" in text:
-        raise BadRowError("name")
+    if len(text) > 255 or "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise BadRowError("name")  # the last: half a character, which no database can hold
     return text or "(not set)"
 
 
 def only_member(packed: bytes) -> bytes:
     """Unpack a zip with exactly one member."""
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
-        (member,) = archive.namelist()
+        (member,) = (name for name in archive.namelist() if not name.endswith("/"))
         return archive.read(member)
 
 
+def frames(packed: bytes) -> bytes:
+    """Unpack zstd frame by frame, each of them whole."""
+    unpacked = b""
+    while packed:
+        frame = zstandard.ZstdDecompressor().decompressobj()
+        unpacked += frame.decompress(packed)
+        if not frame.eof:
+            raise EOFError
+        packed = frame.unused_data
+    return unpacked
+
+
 MAGIC: dict[bytes, Callable[[bytes], bytes]] = {
-    b"\x1f\x8b": gzip.decompress,
+    b"\x1f\x8b\x08": gzip.decompress,
     b"BZh": bz2.decompress,
     b"\xfd7zXZ\x00": lzma.decompress,
-    b"\x28\xb5\x2f\xfd": lambda packed: zstandard.ZstdDecompressor().stream_reader(packed).read(),
+    b"\x28\xb5\x2f\xfd": frames,
     b"PK\x03\x04": only_member,
 }
 
@@ -178,8 +190,8 @@ def cell_of(source: Any, header: list[str]) -> Callable[[list[str]], str]:
         return lambda _: str(source["constant"])
     if isinstance(source, Mapping):
         index = source["position"] - 1
-    elif header.count(source.strip()) == 1:
-        index = header.index(source.strip())
+    elif header.count(normal(source)) == 1:
+        index = header.index(normal(source))
     else:
         raise UnloadableError  # missing, or there twice
     if index >= len(header):
@@ -197,12 +209,14 @@ def read(
     """Read decompressed content; `clients` maps folded ids and names to ids."""
     form = FORMAT | feed.get("format", {})
     try:
-        text = content.decode("utf-8-sig" if form["encoding"].lower() == "utf-8" else form["encoding"])
+        text = content.decode(form["encoding"]).removeprefix("\ufeff")
     except (LookupError, UnicodeError) as unreadable:
         raise UnloadableError from unreadable
     lines = io.StringIO(text, newline="").readlines()[form["header_row"] - 1 :]
     records = csv.reader(lines, delimiter=form["delimiter"])
-    header = [title.strip() for title in next(records, [])]
+    header = [normal(title) for title in next(records, [])]
+    if not any(header):
+        raise UnloadableError
     cells = {column: cell_of(source, header) for column, source in feed["columns"].items()}
     if "column" in feed["client"]:
         cells["client"] = cell_of(feed["client"]["column"], header)

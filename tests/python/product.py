@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ from uuid import UUID
 import psycopg
 import yaml
 from conftest import MEDIA, S3, TEMPLATE, _fresh
+from dbt.cli.main import dbtRunner
 from moto.s3.models import s3_backends
 from psycopg import sql
 from psycopg.rows import dict_row
@@ -31,7 +34,12 @@ from psycopg.types.json import set_json_loads
 from loader import cli
 from loader.connection import Database, connect
 from loader.embedded import CHECKOUT
+from loader.feeds import read_feeds
+from loader.ingest import ingest
+from loader.load import plan
+from loader.s3 import connect_s3
 from loader.server import Server
+from loader.transform import _profiles
 
 Run = subprocess.CompletedProcess[str]
 MARTS = (
@@ -79,6 +87,22 @@ class Product:
         """Write feeds.yml."""
         self.feeds_file.write_text(yaml.safe_dump({"feeds": dict(feeds)}, sort_keys=False), encoding="utf-8")
 
+    @property
+    def project(self) -> Path:
+        """A dbt project that is the checkout's but for its seeds and what dbt writes beside them."""
+        directory = self.feeds_file.with_suffix(".dbt")
+        if not directory.exists():
+            directory.mkdir()
+            shutil.copytree(CHECKOUT / "seeds", directory / "seeds")
+            for name in ("dbt_project.yml", "models", "macros", "tests"):
+                (directory / name).symlink_to(CHECKOUT / name)
+        return directory
+
+    def aliases(self, aliases: Iterable[Sequence[str]]) -> None:
+        """Write seeds/name_aliases.csv."""
+        with (self.project / "seeds" / "name_aliases.csv").open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([("client", "level", "name", "stands_for"), *aliases])
+
     def put(self, key: str, content: bytes, last_modified: datetime) -> str:
         """Put an object as of a moment in UTC, in whole seconds as S3 knows them; return its ETag."""
         etag = self.s3.put(key, content, BUCKET)
@@ -100,7 +124,11 @@ class Product:
     @property
     def env(self) -> dict[str, str]:
         """The environment of all commands; dbt keeps its files out of the checkout's target/."""
-        own = {"MEDIA_FEEDS": str(self.feeds_file), "DBT_TARGET_PATH": str(self.feeds_file.parent / "target")}
+        own = {
+            "MEDIA_FEEDS": str(self.feeds_file),
+            "DBT_PROJECT_DIR": str(self.project),
+            "DBT_TARGET_PATH": str(self.feeds_file.parent / "target"),
+        }
         return {**self.database.environ(), **self.s3.env, **own, "NO_COLOR": "1"}
 
     def elsewhere(self, arguments: Sequence[str]) -> Run:
@@ -118,19 +146,43 @@ class Product:
 
     def here(self, arguments: Sequence[str]) -> Run:
         """Run the command in this process, which saves its start and dbt's, seconds each time."""
-        out, err, code = io.StringIO(), io.StringIO(), 0
-        with (
-            patch.dict(os.environ, self.env, clear=True),
-            patch.object(sys, "argv", ["media", *arguments]),
-            redirect_stdout(out),
-            redirect_stderr(err),
-            warnings.catch_warnings(action="ignore"),  # dbt's own
-        ):
+        with self.inside() as (out, err), patch.object(sys, "argv", ["media", *arguments]):
+            code = 0
             try:
                 cli.main()
             except SystemExit as done:
                 code = int(done.code or 0)
         return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+
+    @contextmanager
+    def inside(self) -> Iterator[tuple[io.StringIO, io.StringIO]]:
+        """Give this process the environment of a command, and take what it prints."""
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            patch.dict(os.environ, self.env, clear=True),
+            redirect_stdout(out),
+            redirect_stderr(err),
+            warnings.catch_warnings(action="ignore"),  # dbt's own
+        ):
+            yield out, err
+
+    def dbt(self, *arguments: str) -> bool:
+        """Run dbt itself, as someone does who never heard of the loader; return whether it ended well."""
+        with self.inside(), _profiles() as profiles:
+            given = ["--project-dir", str(self.project), "--profiles-dir", str(profiles)]
+            done = dbtRunner().invoke([*arguments, *given])
+            assert not done.exception, done.exception
+        return done.success
+
+    def load_as_the_night(self) -> None:
+        """Load as the nightly flow does: with the files whose unknown client is known by now."""
+        with self.inside():
+            client = connect_s3()
+            tasks, failures = plan(self.database, client, read_feeds(self.feeds_file), retry="clients")
+            with ThreadPoolExecutor(2) as pool:
+                list(pool.map(lambda task: ingest(self.database, client, task), tasks))
+            client.close()
+        assert not failures, failures
 
     def load(
         self,
@@ -200,6 +252,15 @@ class Product:
                 rows = connection.execute(select).fetchall() if there and there["oid"] else []
                 found[table] = [plain(row) for row in rows]
         return found
+
+    def writes(self) -> dict[str, tuple[int, int, int]]:
+        """Count the rows ever inserted, updated and deleted in each mart; sessions count when they end."""
+        found = self.query(
+            "select relname, n_tup_ins, n_tup_upd, n_tup_del from pg_stat_user_tables"
+            " where schemaname = 'media' and relname = any(%s)",
+            list(MARTS),
+        )
+        return {row["relname"]: (row["n_tup_ins"], row["n_tup_upd"], row["n_tup_del"]) for row in found}
 
     def forget_marts(self) -> None:
         """Remove all that dbt built and all that is recorded of it, for a build from scratch."""

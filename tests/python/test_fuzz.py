@@ -95,6 +95,24 @@ def test_any_text_is_read_as_the_model_reads_it(text: str, fractional: str, deci
 
 
 @settings(deadline=None, max_examples=200)
+@given(
+    st.lists(st.text(st.characters(exclude_characters='"\r\n'), max_size=30) | good, max_size=8),
+    st.booleans(),
+)
+def test_every_line_is_a_row_or_a_reject_that_shows_it(texts: list[str], returns: bool) -> None:
+    """Lines without quotes, so that a line is a record; a good row is one, for all its quotes, too."""
+    texts = [text for text in texts if "\n" not in text and "\r" not in text]
+    content = ("\r\n" if returns else "\n").join((HEADER, *texts)).encode(errors="replace")
+    found = parsed(content, {"currency": "$"})
+    lines = [number for number, text in enumerate(texts, start=2) if text.strip()]
+    rejected = {entry.line: entry.raw for entry in found if isinstance(entry, Reject)}
+    assert len(found) == len(lines)
+    assert set(rejected) <= set(lines)
+    for line, raw in rejected.items():
+        assert raw == texts[line - 2].encode(errors="replace").decode().replace("\0", "\\x00")
+
+
+@settings(deadline=None, max_examples=200)
 @given(st.binary(max_size=200), st.sampled_from(ENCODINGS), st.booleans())
 def test_any_bytes_end_in_rows_or_a_sentence(tail: bytes, encoding: str, headed: bool) -> None:
     survives((HEADER.encode() + b"\n" if headed else b"") + tail, {"encoding": encoding})

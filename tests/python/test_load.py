@@ -91,6 +91,14 @@ def test_the_same_content_again_is_no_run_and_renews_the_date(shop: Product) -> 
     assert len(shop.query(STAGED)) == 2
 
 
+def test_the_same_content_again_has_the_date_of_its_run(shop: Product) -> None:
+    shop.feeds({"ttd": {**FEED, "key_pattern": "csv$"}})
+    for moment in (NOON, LATER):
+        shop.put(KEY, GOOD, moment)
+        shop.load()
+    assert [f"{run['run_date']}" for run in shop.query(LOG)] == ["2025-01-02"] * 2
+
+
 def test_by_key_the_whole_object_is_a_new_run(shop: Product) -> None:
     shop.put(KEY, GOOD, NOON)
     shop.load()
@@ -327,3 +335,17 @@ def test_wrong_usage_is_exit_code_2(shop: Product) -> None:
         shop.run(*arguments, expect={2})
     for arguments in (["clients", "add", "ACME"], ["cpm", "set", "Nobody", "1"], ["cpm", "set", "Acme", "x"]):
         assert shop.run(*arguments, expect={1}).stderr.count("\n") == 1
+
+
+@pytest.mark.any_postgres
+def test_of_two_files_of_one_moment_the_later_key_counts_in_the_order_of_s3(shop: Product) -> None:
+    """Not in that of the database's letters, for which a comes before B."""
+    found = shop.query("select 1 from pg_collation where collname = 'und-x-icu'")
+    letters = "und-x-icu" if found else "C"
+    shop.query(f'alter table media.ingestion_logs alter column object_key type text collate "{letters}"')
+    shop.feeds({"ttd": {**FEED, "key_pattern": "csv$"}})
+    for name, imps in (("B", 1), ("a", 2)):
+        shop.put(f"ttd/{name}.csv", lines(f"2025-01-02,Acme,Spring,{imps}"), NOON)
+    shop.load()
+    shop.transform()
+    assert [row["impressions"] for row in shop.query("select impressions from media.daily_metrics")] == [2]

@@ -161,6 +161,21 @@ def test_an_archive_that_cannot_be_loaded() -> None:
             decompressed(content)
 
 
+def test_zstd_is_read_frame_by_frame_and_whole() -> None:
+    frame = zstandard.compress(b"a,b")
+    assert decompressed(frame + frame) == b"a,ba,b"
+    with pytest.raises(UnloadableError):
+        decompressed(frame + frame[:-2])
+
+
+def test_a_folder_in_a_zip_is_no_member() -> None:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as members:
+        members.mkdir("folder")
+        members.writestr("folder/x.csv", b"a,b")
+    assert decompressed(archive.getvalue()) == b"a,b"
+
+
 def rejects(*rows: str, **feed: Any) -> list[tuple[int, str]]:
     _, found = read(csv(*rows), {**FEED, **feed}, {"acme": ACME}, None, date(2024, 2, 1))
     return [(reject.line, reject.reason) for reject in found]
@@ -220,8 +235,24 @@ def test_a_preamble_a_bom_and_another_encoding() -> None:
     assert len(rows) == 1
 
 
+def test_half_a_character_is_no_name_and_a_bom_is_none_in_any_encoding() -> None:
+    rows, found = read(
+        "\ufeff".encode("utf-16-le") + csv("Acme,2024-01-02,C,A,1,0,0,0").decode().encode("utf-16-le"),
+        {**FEED, "format": {"encoding": "utf-16-le"}},
+        {"acme": ACME},
+        None,
+        date(2024, 2, 1),
+    )
+    assert (len(rows), found) == (1, [])
+    content = csv("Acme,2024-01-02,+2AA-,A,1,0,0,0")
+    _, found = read(
+        content, {**FEED, "format": {"encoding": "utf-7"}}, {"acme": ACME}, None, date(2024, 2, 1)
+    )
+    assert [reject.reason for reject in found] == ["name"]
+
+
 @pytest.mark.parametrize(
-    "content", [b"Client,Date\n", HEADER.replace("Clicks", "Imps").encode(), b"\xff\xfe\n", b"\n"]
+    "content", [b"Client,Date\n", b" , \n", HEADER.replace("Clicks", "Imps").encode(), b"\xff\xfe\n", b"\n"]
 )
 def test_a_file_that_cannot_be_loaded(content: bytes) -> None:
     with pytest.raises(UnloadableError):
@@ -304,6 +335,29 @@ def test_run_date() -> None:
     assert deliver(world, "y.csv", 3).run_date == date(2024, 2, 1)
 
 
+def test_the_run_date_of_the_same_content_is_that_of_its_run() -> None:
+    world = model(key_pattern="x")
+    row = "Acme,2024-01-05,C,A,1,0,0,0"
+    assert [deliver(world, "x", hour, row).run_date for hour in (1, 2)] == [date(2024, 1, 5)] * 2
+
+
+def test_a_key_that_ends_in_a_slash_is_no_object_and_an_id_goes_before_a_name() -> None:
+    world = model()
+    world.put("drops", "a/folder/", b"", at(1), "e")
+    assert world.load() == []
+    world.clients[BETA] = ACME.upper()
+    assert world.known_clients()[ACME] == ACME
+
+
+def test_a_loader_that_was_killed_reached_some_objects() -> None:
+    world = model()
+    for key in ("a/1", "a/2", "a/3"):
+        world.put("drops", key, csv("Acme,2024-01-02,C,A,1,0,0,0"), at(1), key)
+    done, cut = world.load(reached=["a/1", "a/2"], outage=["a/2"])
+    assert (done.status, cut.status, cut.failure) == ("success", "failed", "outside")
+    assert [again.object.key for again in world.load()] == ["a/2", "a/3"]
+
+
 def test_clients_from_the_key_and_from_the_feed() -> None:
     world = Model(
         {
@@ -384,6 +438,14 @@ def test_parts_of_an_append_feed() -> None:
     assert impressions(world) == {("01-02", "C"): 3}
     world.feeds["a"]["redelivery"] = "replace"  # today's value governs all runs
     assert impressions(world) == {("01-02", "C"): 1}
+
+
+def test_the_client_of_a_key_keeps_parts_apart_only_where_the_feed_takes_it_from_there() -> None:
+    world = model(redelivery="append", key_pattern="/(?P<client>[^/]+)/", client={"key_group": "client"})
+    for key in ("acme/1", "beta/1"):
+        deliver(world, key, 1, "Acme,2024-01-02,C,A,1,0,0,0")
+    world.feeds["a"]["client"] = {"column": "Client"}
+    assert sum(row.impressions or 0 for row in world.daily().values()) == 1
 
 
 def test_equal_parts_of_two_clients_both_count() -> None:

@@ -1,0 +1,78 @@
+"""Memory that does not grow with what a file claims to be, and every line accounted for."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import MEDIA, S3
+from hostile import HOSTILE
+from product import Product, product
+
+from loader.embedded import CHECKOUT
+from loader.server import Server
+
+BOUND_MB = 256
+"""What reading one file may take: the widest window an archive may ask for, 128 MB, and room to work."""
+LOAD_MB = 400
+"""What `media load` may take in all: its libraries, and two files at once of the ordinary kind."""
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_file_ends_in_rows_or_a_sentence_within_the_bound(name: str) -> None:
+    done = subprocess.run(
+        [sys.executable, Path(__file__).with_name("hostile.py"), "read", name],
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+        capture_output=True,
+        text=True,
+        timeout=600,  # a hang, not a measure
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["grown_mb"] < BOUND_MB, found
+    assert "\n" not in found["said"]
+    assert found["said"] or found["staged"] + found["rejected"] or name == "returns alone"
+
+
+FEED: dict[str, Any] = {
+    "location": "s3://drops/a/",
+    "max_rejected": 1,
+    "client": {"column": "Who"},
+    "columns": {"date": "Date", "campaign_name": "Name", "impressions": "Imps"},
+}
+
+
+@pytest.fixture
+def shop(server: Server, s3: S3, tmp_path: Path) -> Iterator[Product]:
+    with product(server, s3, tmp_path) as opened:
+        opened.feeds({"a": FEED})
+        opened.add_client("Acme")
+        yield opened
+
+
+def test_every_line_is_staged_or_rejected_and_a_load_stays_within_its_bound(shop: Product) -> None:
+    """Each good line says its own number; every third is bad and long."""
+    count = 120_000
+    lines = ["Date,Who,Imps,Name"]
+    for number in range(2, count + 2):
+        bad = number % 3 == 0
+        lines.append(f"2024-01-05,Acme,{'x' * 600 if bad else number},{'Summer' if number % 5 else 'A'}")
+    shop.put("a/1.csv", "\n".join(lines).encode(), datetime(2024, 1, 6, tzinfo=UTC))
+    process = subprocess.Popen([MEDIA, "load"], env=shop.env, cwd=CHECKOUT, stdin=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    assert usage.ru_maxrss < LOAD_MB * 1024
+    staged = {row["impressions"] for row in shop.query("select impressions from media.staging_media_raw")}
+    found = shop.query("select line_number, raw_line from media_ops.rejected_rows")
+    rejected = {row["line_number"] for row in found}
+    assert not staged & rejected and staged | rejected == set(range(2, count + 2))
+    assert {row["raw_line"] for row in found} <= set(lines)
