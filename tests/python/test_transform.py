@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import json
-import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import redirect_stdout
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
-from warnings import catch_warnings
 
 import pytest
 from conftest import S3
-from dbt.cli.main import dbtRunner
 from product import MARTS, Product, product
 
 from loader.embedded import CHECKOUT
@@ -38,7 +32,6 @@ FEED: dict[str, Any] = {
 }
 HEADER = "Date,Advertiser,Campaign,Creative,Imps,Clicks,Revenue"
 NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)
-PROJECT = ("dbt_project.yml", "models", "macros", "seeds", "tests/dbt")
 SHAPE = """
 with marts as (
     select pg_class.* from pg_class where relnamespace = 'media'::regnamespace and relname = any(%s)
@@ -105,22 +98,6 @@ def state(shop: Product) -> dict[str, Any]:
     return {**rows, "shape": shop.query(SHAPE, list(MARTS))}
 
 
-def dbt(shop: Product, *arguments: str, project: Path = CHECKOUT, process: bool = False) -> str:
-    """Runs dbt as people do who never heard of the loader."""
-    profiles = shop.feeds_file.parent
-    shutil.copyfile(CHECKOUT / "profiles.example.yml", profiles / "profiles.yml")
-    where = ["--project-dir", str(project), "--profiles-dir", str(profiles)]
-    if process:
-        program = Path(sys.executable).with_name("dbt")
-        done = subprocess.run([program, *arguments, *where], env=shop.env, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout
-        return done.stdout
-    said = io.StringIO()
-    with patch.dict(os.environ, shop.env, clear=True), redirect_stdout(said), catch_warnings(action="ignore"):
-        assert dbtRunner().invoke([*arguments, *where]).success, said.getvalue()
-    return said.getvalue()
-
-
 @pytest.mark.any_postgres
 def test_the_marts_have_what_the_specification_gives_them(shop: Product) -> None:
     names = {row["name"].removeprefix("media."): row["state"] for row in shop.query(SHAPE, list(MARTS))}
@@ -164,35 +141,33 @@ def test_every_table_and_column_says_what_it_is(shop: Product) -> None:
 def test_no_command_of_dbt_changes_what_is_right(shop: Product, commands: list[list[str]]) -> None:
     before = state(shop)
     for command in commands:
-        dbt(shop, *command)
+        assert shop.dbt(*command)
     assert state(shop) == before
-    dbt(shop, "build")
+    assert shop.dbt("build")
     assert state(shop) == before
 
 
-def test_a_new_column_is_filled_where_a_rebuild_is_asked_for(shop: Product, tmp_path: Path) -> None:
-    for name in PROJECT:
-        source = CHECKOUT / name
-        copy: Any = shutil.copytree if source.is_dir() else shutil.copyfile
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        copy(source, tmp_path / name)
-    model, columns = (tmp_path / f"models/marts/daily_metrics.{kind}" for kind in ("sql", "yml"))
-    model.write_text(
-        model.read_text().replace(
-            "        derived.roas,\n",
-            "        derived.roas,\n        (2 * derived.clicks)::bigint as paws,\n",
-        )
-    )
-    columns.write_text(
-        columns.read_text().replace(
-            "      - name: created_at\n",
-            "      - name: paws\n        data_type: bigint\n      - name: created_at\n",
-        )
-    )
+@pytest.fixture
+def models(shop: Product) -> Iterator[Path]:
+    """Gives the models as a copy, to be changed, in place of the checkout's own."""
+    directory = shop.project / "models"
+    directory.unlink()
+    shutil.copytree(CHECKOUT / "models", directory)
+    yield directory
+    shutil.rmtree(directory)
+    directory.symlink_to(CHECKOUT / "models")
+
+
+def test_a_new_column_is_filled_where_a_rebuild_is_asked_for(shop: Product, models: Path) -> None:
+    model, columns = (models / f"marts/daily_metrics.{kind}" for kind in ("sql", "yml"))
+    now, then = "        derived.roas,\n", "        (2 * derived.clicks)::bigint as paws,\n"
+    model.write_text(model.read_text().replace(now, now + then))
+    now, then = "      - name: created_at\n", "      - name: paws\n        data_type: bigint\n"
+    columns.write_text(columns.read_text().replace(now, then + now))
     before = {row["id"]: row["created_at"] for row in shop.query("select * from media.daily_metrics")}
-    dbt(shop, "build", project=tmp_path)
+    shop.transform()
     assert shop.query("select * from media.daily_metrics where paws is not null") == []
-    dbt(shop, "build", "--vars", "{rebuild_from: 2025-01-31}", project=tmp_path)
+    shop.transform(rebuild_from=date(2025, 1, 31))
     rows = shop.query("select * from media.daily_metrics")
     assert {row["id"]: row["created_at"] for row in rows} == before
     for row in rows:
@@ -263,5 +238,15 @@ def test_a_rebuild_of_one_client_or_some_days_is_asked_for_by_command(shop: Prod
     assert shop.run("transform", "--client", "nobody", expect={1}).stderr.count("\n") == 1
 
 
-def test_source_freshness_is_told(shop: Product) -> None:
-    assert "ingestion_logs" in dbt(shop, "source", "freshness", process=True)
+def test_source_freshness_is_told_by_dbt_itself(shop: Product) -> None:
+    """In a process of its own, as someone types it who never heard of the loader."""
+    shutil.copyfile(CHECKOUT / "profiles.example.yml", shop.project / "profiles.yml")
+    program, where = Path(sys.executable).with_name("dbt"), ["--profiles-dir", str(shop.project)]
+    done = subprocess.run(
+        [program, "source", "freshness", *where],
+        env=shop.env,
+        cwd=shop.project,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0 and "ingestion_logs" in done.stdout, done.stdout
