@@ -1,12 +1,12 @@
 # Everything runs in .venv, which is made by the first command that needs it; nothing has to be configured.
-# Settings: PYTHON=… (the Python for .venv)  WORKERS=… (tests at once)  ARGS=… (for demo, test, soak)
+# Settings: PYTHON=… (the Python for .venv)  WORKERS=… (tests at once)  ARGS=… (for demo, test, soak, bench)
 
 WORKERS ?= logical
 BIN := .venv/bin
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format soak clean
+.PHONY: help install demo test lint format soak bench clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ format: install ## Bring Python and SQL into the house style
 
 soak: install ## Throw random histories at it until stopped; prints the seed that fails
 	@$(BIN)/python -m tests.soak $(ARGS)
+
+bench: install ## Measure against the floor that PostgreSQL sets; ARGS='--rows 100000' in a few minutes
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 clean: ## Remove what make and the tools made; the database in .media and profiles.yml stay
 	rm -rf .venv target logs *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -22,8 +22,8 @@ from loader.embedded import Embedded
 from loader.errors import MediaError
 from loader.feeds import read_feeds
 from loader.ingest import one_sentence
+from loader.load import WORKERS, sync_feeds
 from loader.load import load as load_objects
-from loader.load import sync_feeds
 from loader.migrate import migrate as apply_schema
 
 SETTINGS: dict[str, Any] = {
@@ -82,12 +82,13 @@ def load(
     key: Annotated[str | None, typer.Option(help="Only this object, new or not.")] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Also what failed or has rejects.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be loaded.")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="How many objects at once.")] = WORKERS,
     as_json: AsJson = False,
 ) -> None:
     """Load what is new in S3."""
     with console.opened(as_json) as db, console.loading(as_json) as progress:
         feeds = read_feeds(console.feeds_file())
-        results = load_objects(db, feeds, feed, key, retry, dry_run, progress=progress)
+        results = load_objects(db, feeds, feed, key, retry, dry_run, workers, progress)
     if as_json:
         console.print_json(results)
     else:

@@ -137,13 +137,13 @@ class _Attempt:
 
         buffered = cast(BinaryIO, io.BufferedReader(content, BUFFER_BYTES))
         modified = task.thing.last_modified.date()
-        items = parse(
+        blocks = parse(
             buffered, task.feed, clients=clients, key_client=task.match.client, last_modified=modified
         )
         try:
             with self.connection.transaction():
                 try:
-                    covered = stage(self.connection, self.run, items, rejects, staged)
+                    covered = stage(self.connection, self.run, blocks, rejects, staged)
                 except ContentError as error:
                     raise _UnreadableError(str(error), content.sha256()) from error
                 sha256 = content.sha256()

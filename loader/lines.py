@@ -1,4 +1,4 @@
-"""Bytes to physical lines of text, with the number of the line that cannot be decoded."""
+"""Bytes to blocks of physical lines of text, with the number of the line that cannot be decoded."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import BinaryIO
 
 from loader.errors import ContentError
 
-CHUNK = 1 << 18
+CHUNK = 1 << 16  # what it makes fits a socket: the server then works while the next one is read
 LONGEST = 1_000_000  # characters of a line, and of a record: more is a lost quote or no such file at all
 
 
-def lines(stream: BinaryIO, encoding: str) -> Iterator[str]:
-    """Yields the lines of a stream with their ends (LF, CR LF or CR), less a byte order mark.
+def blocks(stream: BinaryIO, encoding: str) -> Iterator[list[str]]:
+    """Yields the lines of a stream with their ends (LF, CR LF or CR), less a byte order mark, many at a time.
 
     Raises ContentError: no bytes, unknown encoding, undecodable bytes, an endless line.
     """
@@ -31,12 +31,12 @@ def lines(stream: BinaryIO, encoding: str) -> Iterator[str]:
             begun, text = True, text.removeprefix("\ufeff")
         found = _split(carry + text)
         if not chunk:
-            yield from found
+            yield found
             return
         # The last line waits for the next chunk: more of it may come, or the LF of its CR.
         carry = found.pop() if found else ""
         done += len(found)
-        yield from found
+        yield found
         if len(carry) > LONGEST:
             raise ContentError(
                 f"line {done + 1} has more than {LONGEST:,} characters:"

@@ -19,6 +19,9 @@ from loader.s3 import S3Object, connect_s3, objects
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+WORKERS = 2
+"""Objects at once: a server with two cores has no use for more."""
+
 
 class Progress:
     """What load() reports to, from several threads; this one keeps it to itself."""
@@ -40,7 +43,7 @@ def load(
     key: str | None = None,
     retry: bool = False,
     dry_run: bool = False,
-    workers: int = 2,
+    workers: int = WORKERS,
     progress: Progress = Progress(),  # noqa: B008 (it has no state)
 ) -> list[Result]:
     """Loads what is new, with `retry` also what waits for it; with `key` that object, new or not.

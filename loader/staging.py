@@ -7,12 +7,13 @@ import io
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable
+from itertools import repeat
 from typing import IO, Any, BinaryIO
 from uuid import UUID
 
 import psycopg
 
-from loader.parse import Reject
+from loader.parse import Block, Reject
 
 STAGE = """
 copy media.staging_media_raw (
@@ -24,7 +25,6 @@ REJECT = """
 copy media_ops.rejected_rows (run_id, line_number, raw_line, reason, sentence, client_name) from stdin
 """
 COVER = "copy media_ops.run_days (run_id, client_id, date, row_count) from stdin"
-ROWS_A_BLOCK = 2_000
 NAMES_REMEMBERED = 100_000
 SPOOLED_BYTES = 1 << 22
 BLOCK_BYTES = 1 << 18
@@ -82,7 +82,7 @@ class Rejects:
 def stage(
     connection: psycopg.Connection,
     run: UUID,
-    items: Iterable[Any],
+    blocks: Iterable[Block],
     rejects: Rejects,
     staged: Callable[[int], None],
 ) -> Counter[tuple[str, str]]:
@@ -92,24 +92,21 @@ def stage(
     """
     covered: Counter[tuple[str, str]] = Counter()
     escaped, identity = _Escaped(), str(run)
-    block: list[str] = []
     with connection.cursor() as cursor, cursor.copy(STAGE) as copy:
-        for item in items:
-            if isinstance(item, Reject):
-                rejects.add(item)
+        for block in blocks:
+            for reject in block.rejects:
+                rejects.add(reject)
+            if not block.columns[0]:
                 continue
-            client, day, campaign, strategy, placement, creative, views, clicks, ctr, sales, revenue = item
-            covered[client, day] += 1
-            block.append(
-                f"{identity}\t{client}\t{day}\t{escaped[campaign]}\t{escaped[strategy]}\t{escaped[placement]}"
-                f"\t{escaped[creative]}\t{views}\t{clicks}\t{NULL if ctr is None else ctr}"
-                f"\t{sales}\t{revenue}\n"
+            client, day, *names, views, clicks, ctr, sales, revenue = block.columns
+            covered.update(zip(client, day, strict=True))
+            texts = (map(escaped.__getitem__, name) for name in names)
+            figures = (views, clicks, [NULL if share is None else share for share in ctr], sales, revenue)
+            lines = map(
+                "\t".join, zip(repeat(identity, len(day)), client, day, *texts, *figures, strict=True)
             )
-            if len(block) >= ROWS_A_BLOCK:
-                copy.write("".join(block))
-                staged(len(block))
-                block.clear()
-        copy.write("".join(block))
+            copy.write("\n".join(lines) + "\n")
+            staged(len(day))
     return covered
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Literal, NamedTuple
 
@@ -20,8 +20,11 @@ NUMERIC_DIGITS = 12
 NAME_LENGTH = 255
 NOT_SET = "(not set)"
 # What most numbers look like, already in canonical form or nearly: a million of them take seconds less.
-PLAIN_COUNT = re.compile(r"0|[1-9][0-9]{0,17}")
-PLAIN_REVENUE = re.compile(r"(?:0|[1-9][0-9]{0,9})\.[0-9]{2}")
+COUNT = r"(?:0|[1-9][0-9]{0,17})"
+REVENUE = r"(?:0|[1-9][0-9]{0,9})\.[0-9]{2}"
+SHARE = r"(?:0|[1-9][0-9]{0,5})\.[0-9]{6}"
+PLAIN_COUNT = re.compile(COUNT)
+PLAIN_REVENUE = re.compile(REVENUE)
 PLAIN_SHARE = re.compile(r"(?:0|[1-9][0-9]{0,5})\.([0-9]{1,6})")
 SHOWN = 80  # how much of a cell a sentence quotes
 
@@ -190,18 +193,34 @@ def printable(text: str) -> str:
     return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-class Memo(dict[str, str | None]):
-    """Remembers what a reader made of a text; forgets everything when full."""
+class Column(dict[str, "str | BadValueError | None"]):
+    """Reads the cells of one column; remembers what became of a text, and forgets everything when full."""
 
     LIMIT = 50_000
     LENGTH = 300  # longer texts are not kept
 
-    def __init__(self, read: Callable[[str], str | None]) -> None:
+    def __init__(self, read: Callable[[str], str | None], plain: str | None = None) -> None:
         super().__init__()
-        self.read = read
+        self._read = read
+        # figures rarely come twice: a whole block of them that is canonical already is seen by one match
+        self._plain = None if plain is None else re.compile(rf"(?:{plain}\n)*+{plain}")
+        self.refuses = False
+        """Whether it ever met a cell that cannot be staged."""
 
-    def __missing__(self, text: str) -> str | None:
-        value = self.read(text)
+    def read(self, texts: Sequence[str]) -> Sequence[str | BadValueError | None]:
+        """Returns what the cells stand for, in their order; an error where one cannot be staged."""
+        if self._plain is not None:
+            joined = "\n".join(texts)
+            if self._plain.fullmatch(joined) and joined.count("\n") == len(texts) - 1:
+                return texts
+        return list(map(self.__getitem__, texts))
+
+    def __missing__(self, text: str) -> str | BadValueError | None:
+        value: str | BadValueError | None
+        try:
+            value = self._read(text)
+        except BadValueError as bad:
+            value, self.refuses = bad.with_traceback(None), True
         if len(text) <= self.LENGTH:
             if len(self) >= self.LIMIT:
                 self.clear()

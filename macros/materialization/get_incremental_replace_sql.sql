@@ -6,7 +6,6 @@
     {%- else -%}
         delete from {{ arg_dict['target_relation'] }};
         insert into {{ arg_dict['target_relation'] }} ({{ columns }})
-        select {{ columns }} from {{ arg_dict['temp_relation'] }};
-        analyze {{ arg_dict['target_relation'] }}
+        select {{ columns }} from {{ arg_dict['temp_relation'] }}
     {%- endif -%}
 {%- endmacro %}

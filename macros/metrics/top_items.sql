@@ -12,7 +12,12 @@
             )
             order by rank
         ) as items
-    from {{ items }}
-    where rank <= {{ var('top_n') }}
+    from (
+        select
+            *,
+            {{ derived_ratios() }}
+        from {{ items }}
+        where rank <= {{ var('top_n') }}
+    ) as best
     group by client_id, period_start
 {%- endmacro %}

@@ -2,7 +2,8 @@
 -- they are to be built from. A load, a new rate or a retraction during the build waits for the next one.
 {{ config(
     materialized='incremental', incremental_strategy='replace', full_refresh=false, on_schema_change='fail',
-    pre_hook=lock_marts(), post_hook="{{ forget_days_built() }}"
+    pre_hook=[lock_marts(), "select media_ops.refresh_statistics()"],
+    post_hook=["{{ forget_days_built() }}", "analyze {{ this }}"]
 ) }}
 
 with compared as (

@@ -1,7 +1,7 @@
 -- The names that tonight's days staged, once each: as staged, as they stand after aliases, and their ids.
 {{ config(
     materialized='incremental', incremental_strategy='replace', full_refresh=false, on_schema_change='fail',
-    pre_hook=lock_marts()
+    pre_hook=lock_marts(), post_hook="analyze {{ this }}"
 ) }}
 
 with days_to_rebuild as (

@@ -26,36 +26,47 @@ weeks_to_rebuild as (
     from days_to_rebuild
 ),
 
-daily as (
+-- The days are read once: creatives add up to campaigns, and those to the whole.
+creatives_added as (
     select
-        daily_metrics.*,
+        weeks_to_rebuild.client_id,
         weeks_to_rebuild.period_start,
-        weeks_to_rebuild.period_end
+        weeks_to_rebuild.period_end,
+        daily_metrics.campaign_id,
+        daily_metrics.creative_id,
+        {{ sum_or_null('daily_metrics.impressions') }} as impressions,
+        {{ sum_or_null('daily_metrics.clicks') }} as clicks,
+        {{ sum_or_null('daily_metrics.conversions') }} as conversions,
+        {{ sum_or_null('daily_metrics.conversion_revenue') }} as conversion_revenue,
+        {{ sum_or_null('daily_metrics.spend') }} as spend
     from weeks_to_rebuild
     inner join daily_metrics
         on
             weeks_to_rebuild.client_id = daily_metrics.client_id
             and daily_metrics.date between weeks_to_rebuild.period_start and weeks_to_rebuild.period_end
+    group by
+        weeks_to_rebuild.client_id, weeks_to_rebuild.period_start, weeks_to_rebuild.period_end,
+        daily_metrics.campaign_id, daily_metrics.creative_id
 ),
 
 summed as (
     select
-        daily.client_id,
-        daily.period_start,
-        daily.period_end,
+        creatives_added.client_id,
+        creatives_added.period_start,
+        creatives_added.period_end,
         {{ summed_figures() }}
-    from daily
-    group by daily.client_id, daily.period_start, daily.period_end
+    from creatives_added
+    group by creatives_added.client_id, creatives_added.period_start, creatives_added.period_end
 ),
 
 campaigns_summed as (
     select
-        daily.client_id,
-        daily.period_start,
-        daily.campaign_id,
+        creatives_added.client_id,
+        creatives_added.period_start,
+        creatives_added.campaign_id,
         {{ summed_figures() }}
-    from daily
-    group by daily.client_id, daily.period_start, daily.campaign_id
+    from creatives_added
+    group by creatives_added.client_id, creatives_added.period_start, creatives_added.campaign_id
 ),
 
 campaigns_ranked as (
@@ -69,7 +80,6 @@ campaigns_ranked as (
         campaigns_summed.conversions,
         campaigns_summed.revenue,
         campaigns_summed.spend,
-        {{ derived_ratios() }},
         {{ best_first('campaigns_summed', 'campaigns') }} as rank
     from campaigns_summed
     inner join campaigns on campaigns_summed.campaign_id = campaigns.id
@@ -77,12 +87,12 @@ campaigns_ranked as (
 
 creatives_summed as (
     select
-        daily.client_id,
-        daily.period_start,
-        daily.creative_id,
+        creatives_added.client_id,
+        creatives_added.period_start,
+        creatives_added.creative_id,
         {{ summed_figures() }}
-    from daily
-    group by daily.client_id, daily.period_start, daily.creative_id
+    from creatives_added
+    group by creatives_added.client_id, creatives_added.period_start, creatives_added.creative_id
 ),
 
 creatives_ranked as (
@@ -96,7 +106,6 @@ creatives_ranked as (
         creatives_summed.conversions,
         creatives_summed.revenue,
         creatives_summed.spend,
-        {{ derived_ratios() }},
         {{ best_first('creatives_summed', 'creatives') }} as rank
     from creatives_summed
     inner join creatives on creatives_summed.creative_id = creatives.id

@@ -67,6 +67,7 @@ GRANTS: Grants = {
             "auto_update(regclass)",
             "protect(regclass,jsonb)",
             "protect_by_client(regclass,name)",
+            "refresh_statistics()",
             "touch_updated_at()",
         )
     ),

@@ -65,7 +65,10 @@ def parsed(content: bytes, form: dict[str, Any]) -> list[Row | Reject]:
     )
     assert client_key("Acme") in CLIENTS
     stream = decompressed(io.BytesIO(content))
-    found = list(parse(stream, feed, clients=CLIENTS, key_client=None, last_modified=MODIFIED))
+    blocks = parse(stream, feed, clients=CLIENTS, key_client=None, last_modified=MODIFIED)
+    found: list[Row | Reject] = []
+    for block in blocks:
+        found += [*block.rejects, *block.rows]
     for entry in found:
         texts = (entry.raw, entry.sentence, entry.client) if isinstance(entry, Reject) else entry
         for text in texts:

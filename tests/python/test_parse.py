@@ -38,7 +38,11 @@ def read(content: str | bytes, declared: Feed, key_client: str | None = None) ->
     clients = {client_key("Acme"): ACME, client_key(ACME): ACME}
     stream = decompressed(io.BytesIO(packed))
     day = date(2024, 1, 6)
-    return list(parse(stream, declared, clients=clients, key_client=key_client, last_modified=day))
+    parsed = parse(stream, declared, clients=clients, key_client=key_client, last_modified=day)
+    found: list[Row | Reject] = []
+    for block in parsed:
+        found += [*block.rejects, *block.rows]
+    return found
 
 
 def cell(column: str, text: str, **form: Any) -> str | None:

@@ -1,0 +1,296 @@
+-- The floor of a first build: what someone writes by hand who knows that there is one feed, one run a file, no
+-- correction and no figure that does not fit. Rows first, keys, indexes and foreign keys after.
+set work_mem = '128MB';
+set maintenance_work_mem = '256MB';
+set jit = off;
+drop schema if exists floor cascade;
+create schema floor;
+
+begin;
+
+create temporary table names on commit drop as
+select
+    paths.*,
+    md5(json_build_array('campaign', client_id, campaign_name)::text)::uuid as campaign_id,
+    md5(json_build_array('strategy', client_id, campaign_name, strategy_name)::text)::uuid as strategy_id,
+    md5(json_build_array(
+        'placement', client_id, campaign_name, strategy_name, placement_name
+    )::text)::uuid as placement_id,
+    md5(json_build_array(
+        'creative', client_id, campaign_name, strategy_name, placement_name, creative_name
+    )::text)::uuid as creative_id
+from (
+    select distinct client_id, campaign_name, strategy_name, placement_name, creative_name
+    from media.staging_media_raw
+) as paths;
+analyze names;
+
+create table floor.campaigns (
+    id uuid not null, client_id uuid not null, name varchar(255) not null,
+    created_at timestamp not null, updated_at timestamp not null
+);
+insert into floor.campaigns
+select distinct campaign_id, client_id, campaign_name, now() at time zone 'utc', now() at time zone 'utc' from names;
+
+create table floor.strategies (
+    id uuid not null, client_id uuid not null, campaign_id uuid not null, name varchar(255) not null,
+    created_at timestamp not null, updated_at timestamp not null
+);
+insert into floor.strategies
+select distinct strategy_id, client_id, campaign_id, strategy_name, now() at time zone 'utc', now() at time zone 'utc'
+from names;
+
+create table floor.placements (
+    id uuid not null, client_id uuid not null, strategy_id uuid not null, name varchar(255) not null,
+    created_at timestamp not null, updated_at timestamp not null
+);
+insert into floor.placements
+select
+    distinct placement_id, client_id, strategy_id, placement_name, now() at time zone 'utc', now() at time zone 'utc'
+from names;
+
+create table floor.creatives (
+    id uuid not null, client_id uuid not null, placement_id uuid not null, name varchar(255) not null,
+    preview_url text, created_at timestamp not null, updated_at timestamp not null
+);
+insert into floor.creatives
+select
+    creative_id, client_id, placement_id, creative_name, null, now() at time zone 'utc', now() at time zone 'utc'
+from names;
+
+create table floor.daily_metrics (
+    id uuid not null, client_id uuid not null, date date not null, campaign_id uuid not null,
+    strategy_id uuid not null, placement_id uuid not null, creative_id uuid not null, impressions bigint,
+    clicks bigint, ctr decimal(12, 6), conversions bigint, conversion_revenue decimal(12, 2), spend decimal(12, 2),
+    cpc decimal(12, 4), cpa decimal(12, 4), roas decimal(12, 4), created_at timestamp not null,
+    updated_at timestamp not null
+);
+insert into floor.daily_metrics
+select
+    md5(json_build_array('daily_metrics', date, creative_id)::text)::uuid, client_id, date, campaign_id, strategy_id,
+    placement_id, creative_id, impressions, clicks, clicks::numeric / nullif(impressions, 0), conversions,
+    conversion_revenue, spend, spend / nullif(clicks, 0), spend / nullif(conversions, 0),
+    conversion_revenue / nullif(spend, 0), now() at time zone 'utc', now() at time zone 'utc'
+from (
+    select summed.*, round(summed.impressions * client_settings.cpm / 1000, 2) as spend
+    from (
+        select
+            staged.client_id, staged.date, names.campaign_id, names.strategy_id, names.placement_id,
+            names.creative_id, sum(staged.impressions) as impressions, sum(staged.clicks) as clicks,
+            sum(staged.conversions) as conversions, sum(staged.conversion_revenue) as conversion_revenue
+        from media.staging_media_raw as staged
+        join names using (client_id, campaign_name, strategy_name, placement_name, creative_name)
+        group by 1, 2, 3, 4, 5, 6
+    ) as summed
+    left join media.client_settings on client_settings.client_id = summed.client_id
+) as priced;
+
+create temporary table creative_weeks on commit drop as
+select
+    client_id, date_trunc('week', date)::date as period_start, campaign_id, creative_id,
+    sum(impressions) as impressions, sum(clicks) as clicks, sum(conversions) as conversions,
+    sum(conversion_revenue) as revenue, sum(spend) as spend
+from floor.daily_metrics group by 1, 2, 3, 4;
+
+create temporary table creative_months on commit drop as
+select
+    client_id, date_trunc('month', date)::date as period_start, campaign_id, creative_id,
+    sum(impressions) as impressions, sum(clicks) as clicks, sum(conversions) as conversions,
+    sum(conversion_revenue) as revenue, sum(spend) as spend
+from floor.daily_metrics group by 1, 2, 3, 4;
+
+create table floor.weekly_summaries (
+    id uuid not null, client_id uuid not null, week_start date not null, week_end date not null, impressions bigint,
+    clicks bigint, conversions bigint, revenue decimal(12, 2), spend decimal(12, 2), ctr decimal(12, 6),
+    cpc decimal(12, 4), cpa decimal(12, 4), roas decimal(12, 4), top_campaigns jsonb not null,
+    top_creatives jsonb not null, created_at timestamp not null
+);
+create table floor.monthly_summaries (
+    id uuid not null, client_id uuid not null, month_start date not null, month_end date not null, impressions bigint,
+    clicks bigint, conversions bigint, revenue decimal(12, 2), spend decimal(12, 2), ctr decimal(12, 6),
+    cpc decimal(12, 4), cpa decimal(12, 4), roas decimal(12, 4), top_campaigns jsonb not null,
+    top_creatives jsonb not null, created_at timestamp not null
+);
+
+insert into floor.weekly_summaries
+with campaign_sums as (
+    select
+        client_id, period_start, campaign_id, sum(impressions) as impressions, sum(clicks) as clicks,
+        sum(conversions) as conversions, sum(revenue) as revenue, sum(spend) as spend
+    from creative_weeks group by 1, 2, 3
+),
+sums as (
+    select
+        client_id, period_start, sum(impressions) as impressions, sum(clicks) as clicks,
+        sum(conversions) as conversions, sum(revenue) as revenue, sum(spend) as spend
+    from campaign_sums group by 1, 2
+),
+top_campaigns as (
+    select
+        client_id, period_start,
+        jsonb_agg(jsonb_build_object(
+            'rank', rank, 'id', id, 'name', name, 'impressions', impressions, 'clicks', clicks,
+            'conversions', conversions, 'revenue', revenue, 'spend', spend,
+            'ctr', round(clicks::numeric / nullif(impressions, 0), 6), 'cpc', round(spend / nullif(clicks, 0), 4),
+            'cpa', round(spend / nullif(conversions, 0), 4), 'roas', round(revenue / nullif(spend, 0), 4)
+        ) order by rank) as items
+    from (
+        select
+            summed.*, campaigns.id, campaigns.name,
+            row_number() over (
+                partition by summed.client_id, period_start
+                order by revenue desc nulls last, spend desc nulls last, campaigns.id
+            ) as rank
+        from campaign_sums as summed join floor.campaigns on campaigns.id = summed.campaign_id
+    ) as ranked
+    where rank <= 10
+    group by client_id, period_start
+),
+top_creatives as (
+    select
+        client_id, period_start,
+        jsonb_agg(jsonb_build_object(
+            'rank', rank, 'id', id, 'name', name, 'impressions', impressions, 'clicks', clicks,
+            'conversions', conversions, 'revenue', revenue, 'spend', spend,
+            'ctr', round(clicks::numeric / nullif(impressions, 0), 6), 'cpc', round(spend / nullif(clicks, 0), 4),
+            'cpa', round(spend / nullif(conversions, 0), 4), 'roas', round(revenue / nullif(spend, 0), 4)
+        ) order by rank) as items
+    from (
+        select
+            summed.*, creatives.id, creatives.name,
+            row_number() over (
+                partition by summed.client_id, period_start
+                order by revenue desc nulls last, spend desc nulls last, creatives.id
+            ) as rank
+        from creative_weeks as summed join floor.creatives on creatives.id = summed.creative_id
+    ) as ranked
+    where rank <= 10
+    group by client_id, period_start
+)
+select
+    md5(json_build_array('weekly_summaries', client_id, period_start)::text)::uuid, client_id, period_start,
+    period_start + 6, impressions, clicks, conversions, revenue, spend,
+    clicks / nullif(impressions, 0), spend / nullif(clicks, 0), spend / nullif(conversions, 0),
+    revenue / nullif(spend, 0), top_campaigns.items, top_creatives.items, now() at time zone 'utc'
+from sums
+join top_campaigns using (client_id, period_start)
+join top_creatives using (client_id, period_start);
+
+insert into floor.monthly_summaries
+with campaign_sums as (
+    select
+        client_id, period_start, campaign_id, sum(impressions) as impressions, sum(clicks) as clicks,
+        sum(conversions) as conversions, sum(revenue) as revenue, sum(spend) as spend
+    from creative_months group by 1, 2, 3
+),
+sums as (
+    select
+        client_id, period_start, sum(impressions) as impressions, sum(clicks) as clicks,
+        sum(conversions) as conversions, sum(revenue) as revenue, sum(spend) as spend
+    from campaign_sums group by 1, 2
+),
+top_campaigns as (
+    select
+        client_id, period_start,
+        jsonb_agg(jsonb_build_object(
+            'rank', rank, 'id', id, 'name', name, 'impressions', impressions, 'clicks', clicks,
+            'conversions', conversions, 'revenue', revenue, 'spend', spend,
+            'ctr', round(clicks::numeric / nullif(impressions, 0), 6), 'cpc', round(spend / nullif(clicks, 0), 4),
+            'cpa', round(spend / nullif(conversions, 0), 4), 'roas', round(revenue / nullif(spend, 0), 4)
+        ) order by rank) as items
+    from (
+        select
+            summed.*, campaigns.id, campaigns.name,
+            row_number() over (
+                partition by summed.client_id, period_start
+                order by revenue desc nulls last, spend desc nulls last, campaigns.id
+            ) as rank
+        from campaign_sums as summed join floor.campaigns on campaigns.id = summed.campaign_id
+    ) as ranked
+    where rank <= 10
+    group by client_id, period_start
+),
+top_creatives as (
+    select
+        client_id, period_start,
+        jsonb_agg(jsonb_build_object(
+            'rank', rank, 'id', id, 'name', name, 'impressions', impressions, 'clicks', clicks,
+            'conversions', conversions, 'revenue', revenue, 'spend', spend,
+            'ctr', round(clicks::numeric / nullif(impressions, 0), 6), 'cpc', round(spend / nullif(clicks, 0), 4),
+            'cpa', round(spend / nullif(conversions, 0), 4), 'roas', round(revenue / nullif(spend, 0), 4)
+        ) order by rank) as items
+    from (
+        select
+            summed.*, creatives.id, creatives.name,
+            row_number() over (
+                partition by summed.client_id, period_start
+                order by revenue desc nulls last, spend desc nulls last, creatives.id
+            ) as rank
+        from creative_months as summed join floor.creatives on creatives.id = summed.creative_id
+    ) as ranked
+    where rank <= 10
+    group by client_id, period_start
+)
+select
+    md5(json_build_array('monthly_summaries', client_id, period_start)::text)::uuid, client_id, period_start,
+    (period_start + interval '1 month' - interval '1 day')::date, impressions, clicks, conversions, revenue, spend,
+    clicks / nullif(impressions, 0), spend / nullif(clicks, 0), spend / nullif(conversions, 0),
+    revenue / nullif(spend, 0), top_campaigns.items, top_creatives.items, now() at time zone 'utc'
+from sums
+join top_campaigns using (client_id, period_start)
+join top_creatives using (client_id, period_start);
+
+alter table floor.campaigns add primary key (id);
+create unique index on floor.campaigns (client_id, name);
+alter table floor.campaigns
+add foreign key (client_id) references media.clients (id) on update cascade on delete restrict;
+
+alter table floor.strategies add primary key (id);
+create unique index on floor.strategies (campaign_id, name);
+create index on floor.strategies (client_id);
+alter table floor.strategies
+add foreign key (client_id) references media.clients (id) on update cascade on delete restrict,
+add foreign key (campaign_id) references floor.campaigns (id) on update cascade on delete restrict;
+
+alter table floor.placements add primary key (id);
+create unique index on floor.placements (strategy_id, name);
+create index on floor.placements (client_id);
+alter table floor.placements
+add foreign key (client_id) references media.clients (id) on update cascade on delete restrict,
+add foreign key (strategy_id) references floor.strategies (id) on update cascade on delete restrict;
+
+alter table floor.creatives add primary key (id);
+create unique index on floor.creatives (placement_id, name);
+create index on floor.creatives (client_id);
+alter table floor.creatives
+add foreign key (client_id) references media.clients (id) on update cascade on delete restrict,
+add foreign key (placement_id) references floor.placements (id) on update cascade on delete restrict;
+
+alter table floor.daily_metrics add primary key (id);
+create unique index on floor.daily_metrics (date, creative_id);
+create index on floor.daily_metrics (client_id, date);
+create index on floor.daily_metrics (campaign_id);
+create index on floor.daily_metrics (strategy_id);
+create index on floor.daily_metrics (placement_id);
+create index on floor.daily_metrics (creative_id);
+alter table floor.daily_metrics
+add foreign key (client_id) references media.clients (id) on update cascade on delete restrict,
+add foreign key (campaign_id) references floor.campaigns (id) on update cascade on delete restrict,
+add foreign key (strategy_id) references floor.strategies (id) on update cascade on delete restrict,
+add foreign key (placement_id) references floor.placements (id) on update cascade on delete restrict,
+add foreign key (creative_id) references floor.creatives (id) on update cascade on delete restrict;
+
+alter table floor.weekly_summaries add primary key (id);
+create unique index on floor.weekly_summaries (client_id, week_start);
+alter table floor.weekly_summaries
+add foreign key (client_id) references media.clients (id) on update cascade on delete restrict;
+
+alter table floor.monthly_summaries add primary key (id);
+create unique index on floor.monthly_summaries (client_id, month_start);
+alter table floor.monthly_summaries
+add foreign key (client_id) references media.clients (id) on update cascade on delete restrict;
+
+commit;
+
+analyze floor.campaigns, floor.strategies, floor.placements, floor.creatives, floor.daily_metrics,
+floor.weekly_summaries, floor.monthly_summaries;

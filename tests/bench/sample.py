@@ -1,0 +1,118 @@
+"""The files to load: twenty clients whose creatives all deliver every day, the same figures on every run."""
+
+from __future__ import annotations
+
+import gzip
+import random
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from itertools import pairwise
+from pathlib import Path
+
+import zstandard
+
+from loader.clients import add_client
+from loader.connection import Database, connect
+from loader.rates import set_rate
+from tests.bench.stand import BUCKET
+
+CLIENTS = [f"Client {number:02d} Holdings" for number in range(1, 21)]
+LAST_DAY = date(2025, 9, 10)
+"""Ten days of history fill the month so far, and a hundred do: the same night then sums the same months."""
+DAYS = 50
+HEADER = "Date,Advertiser,Campaign,Strategy,Placement,Creative,Imps,Clicks,CTR,Conversions,Revenue\n"
+FEEDS = f"""\
+feeds:
+  bench:
+    location: s3://{BUCKET}/drops/
+    client: {{column: Advertiser}}
+    columns:
+      date: Date
+      campaign_name: Campaign
+      strategy_name: Strategy
+      placement_name: Placement
+      creative_name: Creative
+      impressions: Imps
+      clicks: Clicks
+      ctr: CTR
+      conversions: Conversions
+      conversion_revenue: Revenue
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What `rows` rows in DAYS days look like; other numbers of days have as many rows a day."""
+
+    rows: int
+
+    @property
+    def rows_a_day(self) -> int:
+        """How many rows a night brings."""
+        return max(self.rows // DAYS // len(CLIENTS), 1) * len(CLIENTS)
+
+    def days(self, rows: int) -> list[date]:
+        """Returns the days up to LAST_DAY that hold so many rows."""
+        count = max(rows // self.rows_a_day, 1)
+        return [LAST_DAY - timedelta(days=back) for back in reversed(range(count))]
+
+    def write(self, file: Path, days: Sequence[date]) -> Path:
+        """Writes a file of these days."""
+        with file.open("w", encoding="utf-8", newline="") as stream:
+            stream.write(HEADER)
+            for day in days:
+                stream.writelines(self._lines(day))
+        return file
+
+    def _lines(self, day: date) -> Iterator[str]:
+        chance = random.Random(f"{day}").random
+        for path in self._paths():
+            impressions = int(chance() * 200_000)
+            clicks = int(impressions * chance() / 50)
+            conversions = int(clicks * chance() / 20)
+            ctr = clicks / impressions if impressions else 0
+            revenue = conversions * chance() * 90
+            yield f"{day},{path},{impressions},{clicks},{ctr:.6f},{conversions},{revenue:.2f}\n"
+
+    def _paths(self) -> Iterator[str]:
+        """Yields the names of every creative as they stand in a line."""
+        for client in CLIENTS:
+            for number in range(self.rows_a_day // len(CLIENTS)):
+                campaign, strategy, placement = number // 100, number // 20 % 5, number // 5 % 4
+                yield (
+                    f"{client},Always on {campaign:03d} awareness,Strategy {strategy} retargeting,"
+                    f"Placement {placement} run of network,Creative {number:06d} 300x250"
+                )
+
+
+def divided(days: Sequence[date], parts: int) -> list[Sequence[date]]:
+    """Divides days into so many runs of about the same length."""
+    bounds = [len(days) * part // parts for part in range(parts + 1)]
+    return [days[start:end] for start, end in pairwise(bounds) if end > start]
+
+
+def packed_gzip(file: Path) -> Path:
+    """Writes the file once more, as gzip."""
+    target = file.with_name(f"{file.name}.gz")
+    with file.open("rb") as source, gzip.open(target, "wb", compresslevel=6) as packed:
+        shutil.copyfileobj(source, packed, 1 << 20)
+    return target
+
+
+def packed_zstd(file: Path) -> Path:
+    """Writes the file once more, as zstd."""
+    target = file.with_name(f"{file.name}.zst")
+    with file.open("rb") as source, target.open("wb") as packed:
+        zstandard.ZstdCompressor().copy_stream(source, packed)
+    return target
+
+
+def add_clients(db: Database) -> None:
+    """Adds the clients, each with a CPM from the beginning."""
+    with closing(connect(db, autocommit=True)) as connection:
+        for name in CLIENTS:
+            set_rate(connection, add_client(connection, name), Decimal(5), None)
