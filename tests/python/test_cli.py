@@ -194,5 +194,5 @@ def test_the_flow_runs_on_its_schedule_until_stopped(database: Database, tmp_pat
 
 def test_a_terminal_without_the_letters_gets_their_codes(command: Callable[..., str]) -> None:
     command("migrate")
-    command("clients add", "Čaj")
-    assert r"\u010caj" in command("clients list", PYTHONIOENCODING="ascii")
+    command("clients", "add", "Čaj")
+    assert r"\u010caj" in command("clients", "list", PYTHONIOENCODING="ascii")
