@@ -24,8 +24,8 @@ from prefect.types.entrypoint import EntrypointType
 from prefect.utilities.annotations import opaque
 
 from loader import night
-from loader.connection import Database, database
-from loader.console import feeds_file
+from loader.connection import Database
+from loader.console import feeds_file, opened
 from loader.errors import MediaError
 from loader.feeds import read_feeds
 from loader.ingest import Result, Task, ingest, one_sentence
@@ -112,7 +112,7 @@ def nightly() -> None:
 
     Raises NightError with every file and node that failed.
     """
-    with database() as db, night.only_night(db):
+    with opened() as db, night.only_night(db):
         results = _load(db)
         nodes, wrong = _build(db)
         days = night.days_recomputed(db, nodes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import io
 import os
 import shutil
 import subprocess
@@ -57,6 +58,9 @@ Since = Annotated[
 
 def main() -> None:
     """Runs the command; exit code 0: all done, 1: something failed, 2: wrong usage."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that has no letter for a name shows its code
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except (MediaError, psycopg.Error) as error:

@@ -117,6 +117,11 @@ def _lines(file: Path) -> list[tuple[int, str, str, str]]:
             rows = csv.DictReader(stream, strict=True)
             found = []
             for row in rows:
+                if None in row:  # the 50 of 12,50
+                    raise MediaError(
+                        f"{file}, line {rows.line_num}: there are more fields than in the header:"
+                        " write a CPM as 12.50, and a name with a comma in quotes"
+                    )
                 name, cpm, since = ((row.get(column) or "").strip() for column in COLUMNS)
                 found.append((rows.line_num, name, cpm, since))
             names = tuple(rows.fieldnames or ())
@@ -124,7 +129,7 @@ def _lines(file: Path) -> list[tuple[int, str, str, str]]:
         raise MediaError(f"{file} cannot be read: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise MediaError(f"{file} is no CSV in UTF-8: {error}") from error
-    if "name" not in names or not set(names) <= set(COLUMNS):
+    if "name" not in names or not set(names) <= set(COLUMNS) or len(set(names)) < len(names):
         raise MediaError(
             f"{file} must have the header name,cpm,effective_date: it has {','.join(names)[:60]!r}"
         )

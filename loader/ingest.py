@@ -87,11 +87,11 @@ def ingest(db: Database, client: S3Client, task: Task, watch: Watch = lambda *_:
             run = begin_run(connection, task.feed, task.thing, day)
             try:
                 return _Attempt(connection, client, task, run, watch).load()
-            except (MediaError, psycopg.Error) as error:
+            except (MediaError, psycopg.Error, OSError) as error:
                 if connection.closed:
                     raise
                 return _failed(connection, task, run, error)
-    except (MediaError, psycopg.Error) as error:
+    except (MediaError, psycopg.Error, OSError) as error:  # OSError: no room for what is kept aside
         message = one_sentence(error)
         if run is not None:
             with suppress(MediaError, psycopg.Error), connect(db, "media_loader", autocommit=True) as again:
@@ -102,6 +102,8 @@ def ingest(db: Database, client: S3Client, task: Task, watch: Watch = lambda *_:
 def one_sentence(error: Exception) -> str:
     """Returns what an error says, on one line."""
     text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, OSError):
+        return f"the loader's machine failed ({text}): give it room in TMPDIR, then load again"
     return text if isinstance(error, MediaError) else f"PostgreSQL: {text}"
 
 
@@ -218,12 +220,13 @@ def check_share(feed: Feed, staged: int, rejects: Rejects, sha256: str) -> None:
             sha256,
         )
     if len(rejects) and not staged:
-        names = ", ".join(repr(name[:60]) for name in list(rejects.clients)[:3])
+        names = ", ".join(repr(name[:60]) for name in list(filter(None, rejects.clients))[:3])
         raise _TooManyError(
             f"no row can be staged: unknown client {names}; add it with `media clients add`, then run"
             " `media load --retry`"
             if names
-            else f"no row can be staged; the first: {rejects.first}",
+            else f"no row can be staged; the first: {rejects.first.rstrip('.')}; correct the mapping and run"
+            " `media load --retry`, or have the file delivered again",
             sha256,
         )
 

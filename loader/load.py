@@ -52,7 +52,7 @@ def load(
     concerns them all.
     """
     client = connect_s3()
-    tasks, results = plan(db, client, feeds, feed, key, "all" if retry else None)
+    tasks, results = plan(db, client, feeds, feed, key, "all" if retry else None, dry_run)
     if dry_run:
         return results + [Result(t.feed.name, t.thing.uri, "planned", "would be loaded") for t in tasks]
     progress.planned(tasks)
@@ -71,13 +71,15 @@ def plan(
     feed: str | None = None,
     key: str | None = None,
     retry: str | None = None,
+    dry_run: bool = False,
 ) -> tuple[list[Task], list[Result]]:
     """Returns what is to be loaded, in order, and what failed before that.
 
     `retry`: "all" adds what waits for --retry; "clients" only that whose unknown client is known by now.
+    `dry_run`: leaves what the database knows of feeds.yml as it is, too: it decides what counts.
     """
     wanted = [one for one in feeds if feed in (None, one.name)]
-    if not wanted:
+    if feed is not None and not wanted:
         names = ", ".join(one.name for one in feeds) or "none"
         raise MediaError(f"feeds.yml has no feed {feed}: there are {names}")
     key = _bare_key(key, wanted)
@@ -85,7 +87,8 @@ def plan(
     failures: list[Result] = []
     with connect(db, "media_loader", autocommit=True) as connection:
         require_tables(connection)
-        sync_feeds(connection, feeds)
+        if not dry_run:
+            sync_feeds(connection, feeds)
         choice = _Choice(connection, key is not None, retry)
         for one in wanted:
             try:
@@ -152,15 +155,15 @@ def _add(
     match = feed.match(thing.key)
     if match is None:
         return
-    last = choice.recorded(thing)
-    forced = choice.forced(last)
-    if not forced and last is not None and last.knows(thing):
-        return
     try:
         feed_of(feeds, thing.bucket, thing.key)
     except MediaError as error:
         if all(failure.uri != thing.uri for failure in failures):
             failures.append(Result(feed.name, thing.uri, "failed", str(error), failure="outside"))
+        return
+    last = choice.recorded(thing)
+    forced = choice.forced(last)
+    if not forced and last is not None and last.knows(thing):
         return
     tasks.append(Task(feed, thing, match, forced, last))
 

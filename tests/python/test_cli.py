@@ -93,6 +93,9 @@ def test_every_command_does_its_part_of_a_day(command: Callable[..., str], s3: S
     assert (tmp_path / "rejects.csv").read_text().count("\n") == 2
     (tmp_path / "clients.csv").write_text("name,cpm,effective_date\nZeta,3,\nAcme,4,2025-01-01\n")
     assert "1 clients added, 2 CPMs set" in run("clients import", f"{tmp_path / 'clients.csv'}")
+    (tmp_path / "comma.csv").write_text("name,cpm\nAcme,12,50\n")  # not a CPM of 12
+    run("clients import", f"{tmp_path / 'comma.csv'}", expect=1)
+    assert "12.0000" not in run("cpm list")
     assert "disabled" in run("clients disable", "Zeta")
     assert "active" in run("clients enable", "Zeta")
     assert [one["name"] for one in json.loads(run("clients list", "--json"))] == ["Acme", "Zeta"]
@@ -187,3 +190,9 @@ def test_the_flow_runs_on_its_schedule_until_stopped(database: Database, tmp_pat
     process.stdout.close()
     assert process.poll() is not None, said
     assert "nightly" in said and "Traceback" not in said
+
+
+def test_a_terminal_without_the_letters_gets_their_codes(command: Callable[..., str]) -> None:
+    command("migrate")
+    command("clients", "add", "Čaj")
+    assert r"\u010caj" in command("clients", "list", PYTHONIOENCODING="ascii")

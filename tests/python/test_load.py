@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import threading
+import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -70,6 +72,7 @@ def test_a_dry_run_loads_nothing(shop: Product) -> None:
     shop.put(KEY, GOOD, NOON)
     assert KEY in shop.run("load", "--dry-run").stdout
     assert shop.query(LOG) == []
+    assert shop.query("select * from media_ops.feeds") == []
 
 
 def test_names_are_data(shop: Product) -> None:
@@ -349,3 +352,37 @@ def test_of_two_files_of_one_moment_the_later_key_counts_in_the_order_of_s3(shop
     shop.load()
     shop.transform()
     assert [row["impressions"] for row in shop.query("select impressions from media.daily_metrics")] == [2]
+
+
+def test_a_disk_without_room_fails_one_file_and_the_next_load_tries_it_again(
+    shop: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as writer:
+        writer.writestr("a.csv", GOOD)
+    shop.put(KEY, archive.getvalue(), NOON)
+    shop.put("ttd/2025-01-03.csv", lines("2025-01-03,Acme,Spring,1"), LATER)
+    with monkeypatch.context() as broken:
+        broken.setattr("loader.decompress.IN_MEMORY", 1)
+        broken.setattr("tempfile.tempdir", "/nowhere")
+        assert "TMPDIR" in shop.load(expect=(1,)).stderr
+    assert [run["failure"] for run in shop.query(LOG)].count("outside") == 1
+    shop.load()
+    assert len(shop.query(STAGED)) == 3
+
+
+def test_rows_without_a_client_ask_nobody_to_add_one(shop: Product) -> None:
+    shop.put(KEY, lines("2025-01-02,,Spring,100"), NOON)
+    assert "clients add" not in shop.load(expect=(1,)).stderr
+
+
+def test_no_feeds_at_all_is_nothing_to_do(shop: Product) -> None:
+    shop.feeds({})
+    shop.load()
+
+
+def test_a_known_object_that_a_second_feed_matches_is_an_error(shop: Product) -> None:
+    shop.put(KEY, GOOD, NOON)
+    shop.load()
+    shop.feeds({"ttd": FEED, "all": FEED | {"location": "s3://drops/"}})
+    assert "matched by the feeds" in shop.load(expect=(1,)).stderr
