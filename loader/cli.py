@@ -66,6 +66,9 @@ def main() -> None:
     except (MediaError, psycopg.Error) as error:
         console.fail(one_sentence(error))
         sys.exit(1)
+    except UnicodeEncodeError:
+        console.fail("an argument, a file's name or MEDIA_PASSWORD is not UTF-8: write it in UTF-8")
+        sys.exit(1)
     except KeyboardInterrupt:
         console.fail("interrupted")
         sys.exit(1)

@@ -102,12 +102,19 @@ def import_clients(connection: psycopg.Connection, file: Path) -> tuple[int, int
                     add_client(connection, name)
                     added += 1
                 if cpm:
-                    start = date.fromisoformat(since) if since else None
+                    start = _date(since) if since else None
                     change = set_rate(connection, find_client(connection, name), parsed_cpm(cpm), start)
                     priced += change.changed
-            except (MediaError, ValueError) as error:
+            except MediaError as error:
                 raise MediaError(f"{file}, line {line}: {error}") from error
     return added, priced
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise MediaError(f"{text[:60]!r} is no date: write it as 2025-01-31") from error
 
 
 def _lines(file: Path) -> list[tuple[int, str, str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,9 +50,13 @@ def recorded(connection: psycopg.Connection, bucket: str, key: str | None = None
 
 
 def known_clients(connection: psycopg.Connection) -> dict[str, str]:
-    """Returns the ids of all clients by client_key of name and id; an id goes before a name."""
+    """Returns the ids of all clients by client_key of name and id; an id goes before a name.
+
+    A name that two clients share once case is folded (Straße, STRASSE) names neither: guessing bills the wrong one.
+    """
     found = connection.execute("select id::text, name from media.clients").fetchall()
-    names = {client_key(name): who for who, name in found}
+    shared = Counter(client_key(name) for _, name in found)
+    names = {client_key(name): who for who, name in found if shared[client_key(name)] == 1}
     return names | {client_key(who): who for who, _ in found}
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from uuid import UUID
 
 import psycopg
@@ -43,11 +44,10 @@ class Rate:
 
 def parsed_cpm(text: str) -> Decimal:
     """Reads a CPM: 0 or more, at most four decimals. Raises MediaError."""
-    try:
-        cpm = Decimal(text.strip())
-    except InvalidOperation as error:
-        raise MediaError(f"{text[:60]!r} is no CPM: write a number such as 12.50") from error
-    if not cpm.is_finite() or cpm < 0 or cpm >= LIMIT or cpm != round(cpm, 4):
+    if not re.fullmatch(r"-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)", text.strip()):
+        raise MediaError(f"{text[:60]!r} is no CPM: write a number such as 12.50")
+    cpm = Decimal(text.strip())
+    if cpm < 0 or cpm >= LIMIT or cpm != round(cpm, 4):
         raise MediaError(
             f"{text[:60]!r} is no CPM: it is 0 or more, below {LIMIT}, with four decimals at most"
         )

@@ -84,8 +84,8 @@ def transform(
         done = dbtRunner(callbacks=[_heard(progress)] if progress else []).invoke(command)
     results = getattr(done.result, "results", None)
     if results is None:
-        reason = " ".join(str(done.exception or "no reason given").split())
-        raise TransformError(f"dbt could not begin: {reason}")
+        reason = _line(str(done.exception or "")) or type(done.exception).__name__
+        raise TransformError(f"dbt did not get to its end: {reason}")
     return [
         NodeResult(
             result.node.name,

@@ -192,6 +192,11 @@ def test_the_flow_runs_on_its_schedule_until_stopped(database: Database, tmp_pat
     assert "nightly" in said and "Traceback" not in said
 
 
+def test_an_argument_that_is_no_text_is_one_sentence(command: Callable[..., str]) -> None:
+    command("migrate")
+    assert "not UTF-8" in command("users", "disable", "\udcff", expect=1)
+
+
 def test_a_terminal_without_the_letters_gets_their_codes(command: Callable[..., str]) -> None:
     command("migrate")
     command("clients", "add", "Čaj")

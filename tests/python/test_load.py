@@ -386,3 +386,16 @@ def test_a_known_object_that_a_second_feed_matches_is_an_error(shop: Product) ->
     shop.load()
     shop.feeds({"ttd": FEED, "all": FEED | {"location": "s3://drops/"}})
     assert "matched by the feeds" in shop.load(expect=(1,)).stderr
+
+
+def test_a_name_that_two_clients_share_names_neither(shop: Product) -> None:
+    shop.query("insert into media.clients (name) values ('Straße'), ('STRASSE')")
+    shop.put(KEY, lines("2025-01-02,Acme,Spring,100", "2025-01-02,Strasse,Spring,7"), NOON)
+    shop.load()
+    assert [row["client_name"] for row in shop.query("select * from media_ops.rejected_rows")] == ["Strasse"]
+
+
+@pytest.mark.parametrize("cpm", ["1_2", "1e3", "١٢", "nan", "-1", "1.23456", "1000000", ""])
+def test_what_is_no_cpm_is_refused(shop: Product, cpm: str) -> None:
+    assert "is no CPM" in shop.run("cpm", "set", "Acme", "--", cpm, expect={1}).stderr
+    assert shop.query("select * from media.client_settings") == []
