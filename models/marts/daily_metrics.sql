@@ -18,11 +18,11 @@ names as (
     select * from {{ ref('int_names_staged') }}
 ),
 
-
 runs_to_read as (
     select
         days_to_rebuild.client_id,
         days_to_rebuild.date,
+        days_to_rebuild.cpm,
         unnest(days_to_rebuild.live_run_ids) as run_id
     from days_to_rebuild
 ),
@@ -32,6 +32,7 @@ summed as (
     select
         media_rows.client_id,
         media_rows.date,
+        runs_to_read.cpm,
         names.campaign_id,
         names.strategy_id,
         names.placement_id,
@@ -55,7 +56,7 @@ summed as (
             and media_rows.creative_name = names.staged_creative
     group by
         media_rows.client_id, media_rows.date, names.campaign_id, names.strategy_id, names.placement_id,
-        names.creative_id
+        names.creative_id, runs_to_read.cpm
 ),
 
 -- What does not fit its column is unknown, and so is all that derives from it.
@@ -63,6 +64,7 @@ counted as (
     select
         summed.client_id,
         summed.date,
+        summed.cpm,
         summed.campaign_id,
         summed.strategy_id,
         summed.placement_id,
@@ -75,13 +77,13 @@ counted as (
 ),
 
 -- CPM: the price of a thousand impressions. No rate: the spend is unknown, not zero.
+-- offset 0: the spend is computed once, and not once more in each place where it is used below.
 priced as (
     select
         counted.*,
-        {{ fitted('counted.impressions * days_to_rebuild.cpm / 1000', 12, 2) }} as spend
+        {{ fitted('counted.impressions * counted.cpm / 1000', 12, 2) }} as spend
     from counted
-    inner join days_to_rebuild
-        on counted.client_id = days_to_rebuild.client_id and counted.date = days_to_rebuild.date
+    offset 0 -- noqa: AM09
 ),
 
 derived as (

@@ -10,7 +10,8 @@ clients as (
     select * from {{ ref('stg_clients') }}
 ),
 
-daily_metrics as (
+-- Read several times, each time by its index: materialized, it would be the whole history.
+daily_metrics as not materialized (
     select * from {{ ref('daily_metrics') }}
 ),
 
