@@ -52,7 +52,8 @@ def recorded(connection: psycopg.Connection, bucket: str, key: str | None = None
 def known_clients(connection: psycopg.Connection) -> dict[str, str]:
     """Returns the ids of all clients by client_key of name and id; an id goes before a name.
 
-    A name that two clients share once case is folded (Straße, STRASSE) names neither: guessing bills the wrong one.
+    A name that two clients share once case is folded (Straße, STRASSE) names neither: a guess could bill the
+    wrong one.
     """
     found = connection.execute("select id::text, name from media.clients").fetchall()
     shared = Counter(client_key(name) for _, name in found)

@@ -56,6 +56,7 @@ def parsed_cpm(text: str) -> Decimal:
 
 def set_rate(connection: psycopg.Connection, client: UUID, cpm: Decimal, since: date | None) -> Repricing:
     """Sets the CPM that holds from a date, or from the beginning."""
+    before = _in_force(connection, client, since)
     changed = connection.execute(
         """
         insert into media.client_settings as settings (client_id, cpm, effective_date) values (%s, %s, %s)
@@ -64,11 +65,14 @@ def set_rate(connection: psycopg.Connection, client: UUID, cpm: Decimal, since: 
         """,
         [client, cpm, since],
     )
-    return _repriced(connection, client, since) if changed.rowcount else Repricing(False)
+    if not changed.rowcount:
+        return Repricing(False)
+    return Repricing(True) if before == cpm else _repriced(connection, client, since)
 
 
 def remove_rate(connection: psycopg.Connection, client: UUID, since: date | None) -> Repricing:
     """Removes the CPM that holds from a date; MediaError if there is none."""
+    before = _in_force(connection, client, since)
     removed = connection.execute(
         "delete from media.client_settings where client_id = %s and effective_date is not distinct from %s",
         [client, since],
@@ -76,6 +80,8 @@ def remove_rate(connection: psycopg.Connection, client: UUID, since: date | None
     if not removed.rowcount:
         start = f"from {since}" if since else "from the beginning (give --from for another)"
         raise MediaError(f"that client has no CPM {start}: see `media cpm list`")
+    if before == _in_force(connection, client, since):
+        return Repricing(True)
     return _repriced(connection, client, since)
 
 
@@ -92,6 +98,19 @@ def list_rates(connection: psycopg.Connection, client: UUID | None = None) -> li
         {"client": client},
     ).fetchall()
     return [Rate(*row) for row in found]
+
+
+def _in_force(connection: psycopg.Connection, client: UUID, day: date | None) -> Decimal | None:
+    """Returns the CPM in force on a day, or at the beginning."""
+    found = connection.execute(
+        """
+        select cpm from media.client_settings
+        where client_id = %s and coalesce(effective_date, '-infinity') <= coalesce(%s::date, '-infinity')
+        order by effective_date desc nulls last limit 1
+        """,
+        [client, day],
+    ).fetchone()
+    return found[0] if found else None
 
 
 def _repriced(connection: psycopg.Connection, client: UUID, since: date | None) -> Repricing:

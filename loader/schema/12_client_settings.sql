@@ -20,6 +20,19 @@ select
     media_ops.set_id_default('media.client_settings'),
     media_ops.auto_update('media.client_settings');
 
+-- NaN is greater than any number, and -infinity would be a second beginning beside null.
+do $$
+begin
+    if not exists (
+        select from pg_constraint
+        where conrelid = 'media.client_settings'::regclass and conname = 'client_settings_finite'
+    ) then
+        alter table media.client_settings
+        add constraint client_settings_finite check (cpm <> 'NaN' and isfinite(effective_date));
+    end if;
+end
+$$;
+
 create index if not exists idx_client_settings_client_id on media.client_settings (client_id);
 
 grant select on media.client_settings to media_loader, media_transformer, media_reader;

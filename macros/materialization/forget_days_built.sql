@@ -4,11 +4,13 @@
 {% macro forget_days_built() -%}
     {%- set list = api.Relation.create(database=target.database, schema='media_models', identifier='int_days_to_rebuild') -%}
     {%- set built = api.Relation.create(database=target.database, schema='media_ops', identifier='days_built') -%}
+    {%- set clients = api.Relation.create(database=target.database, schema='media', identifier='clients') -%}
     {%- if not flags.EMPTY -%}
     insert into {{ built }} as days_built
         (client_id, date, fingerprint, staged_run_ids, aliases_fingerprint)
     select client_id, date, null, array[]::uuid[], ''
     from {{ list }}
+    where client_id in (select id from {{ clients }})
     on conflict (client_id, date) do update set fingerprint = null where days_built.fingerprint is not null
     {%- else -%}
     select 1

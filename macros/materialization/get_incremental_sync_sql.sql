@@ -3,19 +3,22 @@
     another top_n): what it writes is forgotten first, so that the next build does it again.
     meta.scope    a query: the keys of what is rebuilt. Rows of the mart inside it that the model did not return
                   have vanished. Without a scope nothing vanishes.
-    unique_key    what a row is matched by. -#}
+    unique_key    what a row is matched by: its natural key. Its id is made of that and of the client's id; should
+                  someone change the latter, the foreign keys carry the new ids down. -#}
 {% macro get_incremental_sync_sql(arg_dict) -%}
     {%- set target = arg_dict['target_relation'] -%}
     {%- set fresh = arg_dict['temp_relation'] -%}
     {%- set unique_key = arg_dict['unique_key'] -%}
     {%- set scope = config.get('meta', {}).get('scope') -%}
     {%- set names = arg_dict['dest_columns'] | map(attribute='name') | list -%}
-    {%- set figures = names | reject('in', unique_key + ['id', 'created_at', 'updated_at', 'preview_url']) | list -%}
+    {%- set figures = names | reject('in', unique_key + ['created_at', 'updated_at', 'preview_url']) | list -%}
+    {%- set list = api.Relation.create(database=target.database, schema='media_models', identifier='int_days_to_rebuild') -%}
     {%- if flags.EMPTY -%}
         select 1
     {%- else -%}
         {%- if not freezes_the_list() %}
     {{ forget_days_built() }};
+    update {{ list }} set build_id = null; -- nor may the build that froze it remember it
         {%- endif %}
     analyze {{ fresh }};
     {%- if scope %}

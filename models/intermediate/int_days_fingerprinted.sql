@@ -73,7 +73,8 @@ fingerprinted as (
     select
         days.*,
         md5(json_build_array(
-            {{ marts_version() }}, days.live_run_ids, days.staged_run_ids, days.cpm, days.aliases_fingerprint
+            {{ marts_version() }}, days.client_id, days.live_run_ids, days.staged_run_ids, days.cpm,
+            days.aliases_fingerprint
         )::text) as fingerprint
     from days
 )

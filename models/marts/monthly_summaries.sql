@@ -131,13 +131,13 @@ monthly_summaries as (
         summed.revenue,
         summed.spend,
         {{ derived_ratios() }},
-        top_campaigns.items as top_campaigns,
-        top_creatives.items as top_creatives,
+        coalesce(top_campaigns.items, '[]'::jsonb) as top_campaigns,
+        coalesce(top_creatives.items, '[]'::jsonb) as top_creatives,
         {{ utc_now() }} as created_at
     from summed
-    inner join top_campaigns
+    left join top_campaigns
         on summed.client_id = top_campaigns.client_id and summed.period_start = top_campaigns.period_start
-    inner join top_creatives
+    left join top_creatives
         on summed.client_id = top_creatives.client_id and summed.period_start = top_creatives.period_start
 )
 

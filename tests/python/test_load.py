@@ -256,6 +256,8 @@ def test_a_cpm_says_which_days_it_reprices(shop: Product) -> None:
     assert "2 days" in shop.run("cpm", "set", "acme", "2.50").stdout
     assert "1 day with" in shop.run("cpm", "set", "Acme", "3", "--from", "2025-01-02").stdout
     assert "nothing" in shop.run("cpm", "set", "Acme", "3", "--from", "2025-01-02").stdout
+    assert "no day with" in shop.run("cpm", "set", "Acme", "2.5", "--from", "2025-01-01").stdout
+    assert "no day with" in shop.run("cpm", "remove", "Acme", "--from", "2025-01-01").stdout
     assert "1 day with" in shop.run("cpm", "remove", "Acme", "--from", "2025-01-02").stdout
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from conftest import S3
 from product import MARTS, Product, product
+from psycopg.errors import CheckViolation
 
 from loader.embedded import CHECKOUT
 from loader.server import Server
@@ -236,6 +237,42 @@ def test_a_rebuild_of_one_client_or_some_days_is_asked_for_by_command(shop: Prod
         "transform", "--rebuild-from", "2025-02-03", "--rebuild-to", "2025-01-31", expect={1}
     ).stderr
     assert shop.run("transform", "--client", "nobody", expect={1}).stderr.count("\n") == 1
+
+
+def comparable(shop: Product) -> dict[str, list[dict[str, Any]]]:
+    """Gives the marts' rows less what tells when they were written."""
+    said = {"xmin", "created_at", "updated_at"}
+    tables = shop.tables()
+    return {
+        mart: sorted(({k: v for k, v in row.items() if k not in said} for row in tables[mart]), key=repr)
+        for mart in MARTS
+    }
+
+
+def test_a_mart_that_someone_dropped_comes_back_whole(shop: Product) -> None:
+    before = comparable(shop)
+    shop.query("drop table media.weekly_summaries")
+    shop.transform()
+    assert comparable(shop) == before
+
+
+def test_the_id_of_a_client_may_change_and_all_that_is_made_of_it_follows(shop: Product) -> None:
+    shop.query("update media.clients set id = 'aaaaaaaa-0000-4000-8000-000000000001' where name = 'Acme'")
+    shop.transform()
+    after = comparable(shop)
+    shop.forget_marts()
+    shop.transform()
+    assert comparable(shop) == after
+
+
+def test_rates_are_finite_and_begin_once(shop: Product) -> None:
+    for cpm, since in (("NaN", "2025-01-01"), ("1", "-infinity"), ("1", "infinity")):
+        with pytest.raises(CheckViolation):
+            shop.query(
+                "insert into media.client_settings (client_id, cpm, effective_date)"
+                " select id, %s, %s from media.clients limit 1",
+                *(cpm, since),
+            )
 
 
 def test_source_freshness_is_told_by_dbt_itself(shop: Product) -> None:
