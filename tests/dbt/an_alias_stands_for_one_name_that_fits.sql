@@ -3,13 +3,22 @@ with seed as (
     select * from {{ ref('name_aliases') }}
 ),
 
+clients as (
+    select * from {{ ref('stg_clients') }}
+),
+
+-- A client may be named by its name here and by its id there.
 aliases as (
     select
-        lower(coalesce({{ normal_name('seed.client') }}, '')) as client,
+        coalesce(clients.client_id::text, lower(seed.client), '') as client,
         {{ normal_name('seed.level') }} as level,
         {{ normal_name('seed.name') }} as name,
         {{ normal_name('seed.stands_for') }} as stands_for
     from seed
+    left join clients
+        on
+            lower({{ normal_name('seed.client') }})
+            in (lower({{ normal_name('clients.client_name') }}), clients.client_id::text)
 ),
 
 wrong as (

@@ -51,7 +51,9 @@ def test_an_alias_moves_history_however_it_is_spelled_and_gives_it_back(shop: Pr
 def test_an_alias_that_cannot_be_meant_stops_the_build(shop: Product) -> None:
     shop.transform()
     before = campaigns(shop)
+    acme = shop.query("select id from media.clients where name = 'Acme'")[0]["id"]
     for aliases in (
+        [("Acme", "campaign", "Summer", "One"), (acme, "campaign", "Summer", "Two")],
         [("", "campaign", "Summer", "x" * 256)],
         [("", "campaign", "Summer", "One"), ("", "campaign", "Summer ", "Two")],
         [("", "campaign", "Summer", " ")],
