@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -183,12 +181,11 @@ def test_the_flow_runs_on_its_schedule_until_stopped(database: Database, tmp_pat
         said += line
         if "nightly/nightly" in said or "Ctrl-C" in said or "polling for scheduled runs" in said:
             break
-    process.send_signal(signal.SIGINT)
-    end = time.monotonic() + 60
-    while process.poll() is None and time.monotonic() < end:
-        time.sleep(0.2)
-    process.stdout.close()
-    assert process.poll() is not None, said
+    process.terminate()
+    try:
+        said += process.communicate(timeout=60)[0]
+    finally:
+        process.kill()
     assert "nightly" in said and "Traceback" not in said
 
 
