@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 import subprocess
 import sys
@@ -165,6 +166,8 @@ def serve(cron: str = "0 5 * * *") -> None:
     Scheduling needs a real server: without PREFECT_API_URL, one of our own runs for as long.
     """
     CronSchedule(cron=cron, timezone="UTC")
+    # until Prefect's runner has a handler of its own: our server must not outlive us
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     if PREFECT_API_URL.value():
         _serve(cron)
         return
