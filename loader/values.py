@@ -203,7 +203,8 @@ class Column(dict[str, "str | BadValueError | None"]):
         super().__init__()
         self._read = read
         # figures rarely come twice: a whole block of them that is canonical already is seen by one match
-        self._plain = None if plain is None else re.compile(rf"(?:{plain}\n)*+{plain}")
+        # (not a possessive *+ of a group: Python 3.11.2 matches too much with it, cpython#106052)
+        self._plain = None if plain is None else re.compile(rf"{plain}(?:\n{plain})*")
         self.refuses = False
         """Whether it ever met a cell that cannot be staged."""
 
