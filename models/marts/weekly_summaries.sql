@@ -90,9 +90,12 @@ creatives_summed as (
         creatives_added.client_id,
         creatives_added.period_start,
         creatives_added.creative_id,
-        {{ summed_figures() }}
+        {{ fitted_count('creatives_added.impressions') }} as impressions,
+        {{ fitted_count('creatives_added.clicks') }} as clicks,
+        {{ fitted_count('creatives_added.conversions') }} as conversions,
+        {{ fitted('creatives_added.conversion_revenue', 12, 2) }} as revenue,
+        {{ fitted('creatives_added.spend', 12, 2) }} as spend
     from creatives_added
-    group by creatives_added.client_id, creatives_added.period_start, creatives_added.creative_id
 ),
 
 creatives_ranked as (

@@ -82,6 +82,16 @@ def test_counts(text: str, value: str) -> None:
     assert cell("clicks", text) == value
 
 
+@pytest.mark.parametrize("odd", ["9223372036854775808", "1" * 30, "1\n2", "01x", "-1", "1.5"])
+def test_a_bad_count_is_seen_among_good_ones(odd: str) -> None:
+    for place in range(20):
+        counts = [f"{10**digits}" for digits in range(18)] + ["0", "7"]
+        counts.insert(place, odd)
+        rows = "".join(f'2024-01-05,"{count}",A\n' for count in counts)
+        (bad,) = [row for row in read(f"Date,Imps,Campaign\n{rows}", feed()) if isinstance(row, Reject)]
+        assert (bad.reason, bad.line) == ("number", place + 2)
+
+
 def test_fractional_counts_are_rounded_where_the_feed_says_so() -> None:
     assert cell("clicks", "1.5", fractional="round") == "2"
     assert cell("clicks", "2.49", fractional="round") == "2"
