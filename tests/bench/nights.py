@@ -44,6 +44,7 @@ def _histories(sample: Sample) -> dict[str, int]:
 def _ready(bench: Stand, sample: Sample, name: str, rows: int) -> Database:
     """Returns a database with so many rows, built; one that --keep kept serves again."""
     if bench.exists(name):
+        bench.media(bench.database(name), "migrate")
         return bench.database(name)
     db = bench.fresh(name)
     if rows:
