@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import secrets
 import tempfile
+import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import repeat
 from typing import IO, Any, BinaryIO
 from uuid import UUID
@@ -17,7 +19,7 @@ from loader.parse import Block, Reject
 
 STAGE = """
 copy media.staging_media_raw (
-    ingestion_run_id, client_id, date, campaign_name, strategy_name, placement_name, creative_name,
+    id, ingestion_run_id, client_id, date, campaign_name, strategy_name, placement_name, creative_name,
     impressions, clicks, ctr, conversions, conversion_revenue
 ) from stdin
 """
@@ -40,6 +42,25 @@ class _Escaped(dict[str | None, str]):
             self.clear()
         escaped = self[value] = NULL if value is None else value.translate(ESCAPES)
         return escaped
+
+
+class RowIds:
+    """The ids of one run's rows: UUIDs of version 7, which sort by time (RFC 9562, section 5.7).
+
+    The column's default would do the same; a server built without OpenSSL opens /dev/urandom for each row
+    then, which is a third of what COPY takes.
+    """
+
+    def __init__(self) -> None:
+        # version and 12 random bits, variant and 30 more: once for the run, whose rows are then counted
+        self._run = f"7{secrets.randbits(12):03x}{0b10 << 30 | secrets.randbits(30):08x}"
+        self._given = 0
+
+    def next(self, count: int) -> Iterator[str]:
+        """Returns so many new ids, as hexadecimal digits without hyphens."""
+        first, self._given = self._given, self._given + count
+        milliseconds = time.time_ns() // 1_000_000
+        return map(f"{milliseconds:012x}{self._run}%08x".__mod__, range(first, self._given))
 
 
 class Rejects:
@@ -91,7 +112,7 @@ def stage(
     Tells `staged` of every block how many rows it had.
     """
     covered: Counter[tuple[str, str]] = Counter()
-    escaped, identity = _Escaped(), str(run)
+    escaped, ids, identity = _Escaped(), RowIds(), str(run)
     with connection.cursor() as cursor, cursor.copy(STAGE) as copy:
         for block in blocks:
             for reject in block.rejects:
@@ -102,9 +123,8 @@ def stage(
             covered.update(zip(client, day, strict=True))
             texts = (map(escaped.__getitem__, name) for name in names)
             figures = (views, clicks, [NULL if share is None else share for share in ctr], sales, revenue)
-            lines = map(
-                "\t".join, zip(repeat(identity, len(day)), client, day, *texts, *figures, strict=True)
-            )
+            keys = (ids.next(len(day)), repeat(identity, len(day)))
+            lines = map("\t".join, zip(*keys, client, day, *texts, *figures, strict=True))
             copy.write("\n".join(lines) + "\n")
             staged(len(day))
     return covered

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import RFC_4122, UUID
 
 import pytest
 from conftest import S3
@@ -25,6 +26,7 @@ from loader.ledger import object_lock
 from loader.load import plan
 from loader.s3 import S3Error, connect_s3, objects, open_object
 from loader.server import Server
+from loader.staging import RowIds
 from loader.users import add_user, disable_user, verify_password
 
 FEED: dict[str, Any] = {
@@ -66,6 +68,21 @@ def test_a_new_object_is_staged_and_logged_and_known_afterwards(shop: Product) -
     rows = shop.query(STAGED)
     assert [(row["campaign_name"], row["impressions"]) for row in rows] == [("Autumn", 5), ("Spring", 100)]
     assert len(shop.query("select * from media_ops.run_days")) == 2
+
+
+def test_rows_stand_in_the_order_of_their_ids(shop: Product) -> None:
+    count = 5_000  # more than one block
+    shop.put(KEY, lines(*(f"2025-01-02,Acme,{number},{number}" for number in range(count))), NOON)
+    shop.load()
+    rows = shop.query("select impressions from media.staging_media_raw order by id")
+    assert [row["impressions"] for row in rows] == list(range(count))
+
+
+def test_ids_given_in_one_moment_are_unique_and_of_version_7() -> None:
+    ids = RowIds()
+    given = [UUID(text) for _ in range(100) for text in ids.next(10)]
+    assert len(set(given)) == len(given) == 1_000
+    assert {(one.version, one.variant) for one in given} == {(7, RFC_4122)}
 
 
 def test_a_dry_run_loads_nothing(shop: Product) -> None:
