@@ -39,6 +39,7 @@ SETTINGS: Mapping[str, str] = MappingProxyType(
         "max_wal_size": "4GB",
         "checkpoint_timeout": "15min",
         "random_page_cost": "1.1",
+        "jit": "off",  # compiling costs a build more than it saves
         "synchronous_commit": "on",
         "timezone": "UTC",
         "log_timezone": "UTC",

@@ -10,7 +10,7 @@
             {%- for constraint in column.constraints -%}
                 {%- do constraints.update({constraint.type: constraint}) -%}
             {%- endfor -%}
-            {%- do columns.append(column.name ~ ' ' ~ column.data_type ~ (' not null' if 'not_null' in constraints else '')) -%}
+            {%- do columns.append(column.name ~ ' ' ~ column.data_type ~ (' not null' if 'not_null' in constraints or 'primary_key' in constraints else '')) -%}
             {%- if column.data_type != 'text' and not column.data_type.startswith('varchar') -%}
                 {%- do figures.append(column.name) -%}
             {%- endif -%}
@@ -21,7 +21,7 @@
                 {%- set key = constraints['foreign_key'] -%}
                 {%- do keys.append(
                     'add foreign key (' ~ column.name ~ ') references ' ~ key.to ~ ' (' ~ key.to_columns | join(', ') ~ ') '
-                    ~ constraints['custom'].expression
+                    ~ constraints['custom'].expression ~ ' not valid'
                 ) -%}
             {%- endif -%}
         {%- endfor -%}
@@ -34,6 +34,7 @@
     );
     analyze {{ relation }} ({{ figures | join(', ') }}); -- of texts there are no statistics: media_ops.protect says why
     alter table {{ relation }}
-        {{ keys | join(',\n        ') }}
+        {{ keys | join(',\n        ') }};
+    select media_ops.validate_foreign_keys('{{ relation }}')
     {%- endif -%}
 {%- endmacro %}

@@ -1,4 +1,4 @@
-{#- The periods of a summary whose sums are not those of daily_metrics, null-safe. -#}
+{#- The periods of a summary whose sums are not those of `daily` (sums by client and date), null-safe. -#}
 {% macro periods_that_differ(period, summaries, all_of_it) -%}
     select
         'daily and {{ period }}ly' as layers,
@@ -12,22 +12,16 @@
     ) as summary
     full join (
         select
-            periods.client_id,
-            periods.period_start,
+            daily.client_id,
+            date_trunc('{{ period }}', daily.date)::date as period_start,
             {{ summed_figures() }}
-        from (
-            {%- if all_of_it %}
-            select distinct client_id, date_trunc('{{ period }}', date)::date as period_start from daily_metrics
-            {%- else %}
-            select distinct client_id, {{ period }}_start as period_start from days
-            {%- endif %}
-        ) as periods
-        inner join daily_metrics
-            on
-                periods.client_id = daily_metrics.client_id
-                and daily_metrics.date >= periods.period_start
-                and daily_metrics.date < periods.period_start + interval '1 {{ period }}'
-        group by periods.client_id, periods.period_start
+        from daily
+        {%- if not all_of_it %}
+        where
+            (daily.client_id, date_trunc('{{ period }}', daily.date)::date)
+            in (select client_id, {{ period }}_start from days)
+        {%- endif %}
+        group by daily.client_id, date_trunc('{{ period }}', daily.date)::date
     ) as sums on summary.client_id = sums.client_id and summary.{{ period }}_start = sums.period_start
     where
         (summary.client_id is null) <> (sums.client_id is null)

@@ -1,4 +1,4 @@
-{#- numerator / denominator, fitted; divided by zero it is null. -#}
-{% macro ratio(numerator, denominator, precision, scale) -%}
-    {{ fitted(numerator ~ '::numeric / nullif(' ~ denominator ~ ', 0)', precision, scale) }}
+{#- numerator / denominator, exact; divided by zero it is null. -#}
+{% macro ratio(numerator, denominator) -%}
+    {{ numerator }}::numeric / nullif({{ denominator }}, 0)
 {%- endmacro %}

@@ -77,7 +77,7 @@ counted as (
 ),
 
 -- CPM: the price of a thousand impressions. No rate: the spend is unknown, not zero.
--- offset 0: the spend is computed once, and not once more in each place where it is used below.
+-- offset 0, here and in the next step: what is computed here is not computed again wherever it is used below.
 priced as (
     select
         counted.*,
@@ -86,34 +86,38 @@ priced as (
     offset 0 -- noqa: AM09
 ),
 
-derived as (
+divided as (
     select
         priced.*,
-        {{ derived_ratios(revenue='conversion_revenue') }}
+        {{ ratio('priced.clicks', 'priced.impressions') }} as exact_ctr,
+        {{ ratio('priced.spend', 'priced.clicks') }} as exact_cpc,
+        {{ ratio('priced.spend', 'priced.conversions') }} as exact_cpa,
+        {{ ratio('priced.conversion_revenue', 'priced.spend') }} as exact_roas
     from priced
+    offset 0 -- noqa: AM09
 ),
 
 daily_metrics as (
     select
-        {{ natural_key_id('daily_metrics', ['derived.date', 'derived.creative_id']) }} as id,
-        derived.client_id,
-        derived.date,
-        derived.campaign_id,
-        derived.strategy_id,
-        derived.placement_id,
-        derived.creative_id,
-        derived.impressions,
-        derived.clicks,
-        derived.ctr,
-        derived.conversions,
-        derived.conversion_revenue,
-        derived.spend,
-        derived.cpc,
-        derived.cpa,
-        derived.roas,
+        {{ natural_key_id('daily_metrics', ['divided.date', 'divided.creative_id']) }} as id,
+        divided.client_id,
+        divided.date,
+        divided.campaign_id,
+        divided.strategy_id,
+        divided.placement_id,
+        divided.creative_id,
+        divided.impressions,
+        divided.clicks,
+        {{ fitted('divided.exact_ctr', 12, 6) }} as ctr,
+        divided.conversions,
+        divided.conversion_revenue,
+        divided.spend,
+        {{ fitted('divided.exact_cpc', 12, 4) }} as cpc,
+        {{ fitted('divided.exact_cpa', 12, 4) }} as cpa,
+        {{ fitted('divided.exact_roas', 12, 4) }} as roas,
         {{ utc_now() }} as created_at,
         {{ utc_now() }} as updated_at
-    from derived
+    from divided
 )
 
 select * from daily_metrics

@@ -10,8 +10,7 @@ media_rows as (
     select * from {{ ref('stg_media_rows') }}
 ),
 
--- Read several times, each time by its index: materialized, it would be the whole history.
-daily_metrics as not materialized (
+daily_metrics as (
     select * from {{ ref('daily_metrics') }}
 ),
 
@@ -46,7 +45,7 @@ staged as (
         sum(media_rows.impressions) as impressions,
         sum(media_rows.clicks) as clicks,
         sum(media_rows.conversions) as conversions,
-        sum(media_rows.conversion_revenue) as revenue
+        sum(media_rows.conversion_revenue) as conversion_revenue
     from runs_to_read
     inner join media_rows
         on
@@ -56,6 +55,24 @@ staged as (
     group by media_rows.client_id, media_rows.date
 ),
 
+-- The days of the weeks and months that hold a day of the list.
+days_summarised as (
+    select
+        days.client_id,
+        day_of_week.start::date as date
+    from days
+    cross join generate_series(days.week_start, days.week_start + 6, interval '1 day') as day_of_week (start)
+    union
+    select
+        days.client_id,
+        day_of_month.start::date as date
+    from days
+    cross join generate_series(
+        days.month_start, days.month_start + interval '1 month -1 day', interval '1 day'
+    ) as day_of_month (start)
+),
+
+-- Read once: days add up to weeks and months.
 daily as (
     select
         daily_metrics.client_id,
@@ -63,13 +80,22 @@ daily as (
         {{ sum_or_null('daily_metrics.impressions') }} as impressions,
         {{ sum_or_null('daily_metrics.clicks') }} as clicks,
         {{ sum_or_null('daily_metrics.conversions') }} as conversions,
-        {{ sum_or_null('daily_metrics.conversion_revenue') }} as revenue
-    from
-        daily_metrics
-    {%- if not all_of_it %}
-inner join days on daily_metrics.client_id = days.client_id and daily_metrics.date = days.date
-    {%- endif %}
+        {{ sum_or_null('daily_metrics.conversion_revenue') }} as conversion_revenue,
+        {{ sum_or_null('daily_metrics.spend') }} as spend
+    from daily_metrics
+    {% if not all_of_it %}
+    inner join days_summarised
+        on daily_metrics.client_id = days_summarised.client_id and daily_metrics.date = days_summarised.date
+    {% endif %}
     group by daily_metrics.client_id, daily_metrics.date
+),
+
+days_of_daily as (
+    select daily.*
+    from daily
+    {% if not all_of_it %}
+    inner join days on daily.client_id = days.client_id and daily.date = days.date
+    {% endif %}
 ),
 
 days_that_differ as (
@@ -78,11 +104,11 @@ days_that_differ as (
         coalesce(staged.client_id, daily.client_id) as client_id,
         coalesce(staged.date, daily.date) as date
     from staged
-    full join daily on staged.client_id = daily.client_id and staged.date = daily.date
+    full join days_of_daily as daily on staged.client_id = daily.client_id and staged.date = daily.date
     where
         (staged.client_id is null) <> (daily.client_id is null)
         -- A figure that does not fit its column is null in daily_metrics, and warned of elsewhere.
-        or staged.revenue <> daily.revenue
+        or staged.conversion_revenue <> daily.conversion_revenue
         or {{ fitted_count('staged.impressions') }} is distinct from {{ fitted_count('daily.impressions') }}
         or {{ fitted_count('staged.clicks') }} is distinct from {{ fitted_count('daily.clicks') }}
         or {{ fitted_count('staged.conversions') }} is distinct from {{ fitted_count('daily.conversions') }}

@@ -69,6 +69,7 @@ GRANTS: Grants = {
             "protect_by_client(regclass,name)",
             "refresh_statistics()",
             "touch_updated_at()",
+            "validate_foreign_keys(regclass)",
         )
     ),
 }

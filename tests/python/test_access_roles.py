@@ -13,6 +13,7 @@ from product import Product
 
 from loader.connection import Database
 from loader.night import days_recomputed, only_night
+from loader.runs import days_waiting
 from loader.transform import NodeResult
 
 pytestmark = pytest.mark.any_postgres
@@ -42,9 +43,11 @@ def test_the_owner_alone_can_do_the_whole_night(agency: Agency) -> None:
     with only_night(owner.database):
         assert "1 objects, 12 rows loaded" in owner.run("load").stdout
         assert "1 day" in owner.run("cpm", "set", "Acme", "9", "--from", "2026-01-06").stdout
+        with agency.connection("agency_owner") as connection:
+            waiting = days_waiting(connection)  # more than these three where an earlier test left some
         assert "0 failed" in owner.run("transform").stdout
         frozen = NodeResult("int_days_to_rebuild", "success", "", 0.0, None)
-        assert days_recomputed(owner.database, [frozen]) == 3
+        assert days_recomputed(owner.database, [frozen]) == waiting >= 3
     assert "days waiting for media transform: 0" in owner.run("status").stdout
     owner.run("rejects")
     assert len(agency.truth("daily_metrics", "Acme")) == 8
