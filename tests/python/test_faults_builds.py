@@ -48,6 +48,22 @@ def test_a_second_build_takes_the_work_over_and_neither_fails(world: World) -> N
     assert not product.query("select 1 from media_ops.days_built where fingerprint is null")
 
 
+def test_the_summaries_are_made_side_by_side_and_a_second_build_waits_for_both(world: World) -> None:
+    product = world.product
+    months = "select * from media.monthly_summaries order by client_id, month_start"
+    before = product.query(months)
+    deliver(world, "a/1.csv", rows(30, "Summer"), 2)
+    with holding(product, lock_table("media.weekly_summaries")) as held:
+        first = Victim(product, "transform")
+        first.until_blocked(held)
+        first.until("the months, before the weeks", lambda: product.query(months) != before)
+        second = Victim(product, "transform")
+        second.until_behind_another_build()
+    first.ends()
+    second.ends()
+    world.agree()
+
+
 def test_what_a_second_build_has_forgotten_is_not_remembered_by_the_first(world: World) -> None:
     """The second freezes its list when the first is about to record; its statements are held open here."""
     product = world.product
