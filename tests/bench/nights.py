@@ -30,7 +30,7 @@ def measure(bench: Stand, sample: Sample, runs: int) -> Iterator[Line | Fact]:
     """Yields the lines on nights."""
     empty, short, long = (_ready(bench, sample, name, rows) for name, rows in _histories(sample).items())
     for db in (empty, short, long):
-        bench.media(db, "transform")  # dbt reads its project anew for another database: not tonight's work
+        bench.media(db, "transform")  # dbt reads its project for the first time, which is not tonight's work
     yield from _new_rows(bench, sample, runs, short, long)
     yield from _nothing_new(bench, sample, runs, empty, long)
     yield from _new_price(bench, sample, runs, empty, long)

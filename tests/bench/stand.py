@@ -115,8 +115,8 @@ class Stand:
         with said.open("wb") as output:
             start = time.perf_counter()
             process = subprocess.Popen(
-                command, cwd=CHECKOUT, env={**self.env, **db.env}, stdin=subprocess.DEVNULL,
-                stdout=output, stderr=subprocess.STDOUT,
+                command, cwd=CHECKOUT, env={**self.env, **db.env, "DBT_TARGET_PATH": self._target(db)},
+                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
             )  # fmt: skip
             _, status, usage = os.wait4(process.pid, 0)
             seconds = time.perf_counter() - start
@@ -124,6 +124,10 @@ class Stand:
         if process.returncode:
             raise SystemExit(f"{' '.join(command)} failed:\n{said.read_text()[-2000:]}")
         return Ran(seconds, usage.ru_maxrss / 1024)
+
+    def _target(self, db: Database) -> str:
+        """Returns where dbt keeps what it has read: in one place it would read it anew for each database."""
+        return str(self.directory / "target" / db.env["PGDATABASE"])
 
     def settle(self, db: Database) -> None:
         """Writes out what earlier work left dirty, so that the next measurement does not pay for it."""
@@ -156,7 +160,6 @@ def stand(feeds: str, keep: Path | None) -> Iterator[Stand]:
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_EC2_METADATA_DISABLED": "true",
             "MEDIA_FEEDS": str(directory / "feeds.yml"),
-            "DBT_TARGET_PATH": str(directory / "target"),
             "DBT_LOG_PATH": str(directory / "logs"),
             "PREFECT_HOME": str(directory / "prefect"),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
