@@ -22,20 +22,68 @@ monthly_summaries as (
     select * from {{ ref('monthly_summaries') }}
 ),
 
-runs_to_read as (
-    {% if all_of_it -%}
-    select
-        live_run_days.client_id,
-        live_run_days.date,
-        live_run_days.run_id
-    from {{ ref('int_live_run_days') }} as live_run_days
-    {%- else -%}
+{% if all_of_it %}
+days_compared as (
+    select * from {{ ref('int_days_compared') }}
+),
+
+days_to_check as (
     select
         days.client_id,
         days.date,
-        unnest(days.live_run_ids) as run_id
+        days.live_run_ids
     from days
-    {%- endif %}
+    union
+    select
+        days_compared.client_id,
+        days_compared.date,
+        days_compared.live_run_ids
+    from days_compared
+    where not days_compared.has_changed
+),
+
+-- What came during this build waits for the next one.
+days_waiting as ( -- noqa: ST03
+    select
+        days_compared.client_id,
+        days_compared.date
+    from days_compared
+    where days_compared.has_changed
+    except
+    select
+        days.client_id,
+        days.date
+    from days
+),
+{% else %}
+days_to_check as (
+    select * from days
+),
+
+-- The days of the weeks and months that hold a day of the list.
+days_summarised as ( -- noqa: ST03
+    select
+        days.client_id,
+        day_of_week.start::date as date
+    from days
+    cross join generate_series(days.week_start, days.week_start + 6, interval '1 day') as day_of_week (start)
+    union
+    select
+        days.client_id,
+        day_of_month.start::date as date
+    from days
+    cross join generate_series(
+        days.month_start, days.month_start + interval '1 month -1 day', interval '1 day'
+    ) as day_of_month (start)
+),
+{% endif %}
+
+runs_to_read as (
+    select
+        days_to_check.client_id,
+        days_to_check.date,
+        unnest(days_to_check.live_run_ids) as run_id
+    from days_to_check
 ),
 
 staged as (
@@ -53,23 +101,6 @@ staged as (
             and runs_to_read.client_id = media_rows.client_id
             and runs_to_read.date = media_rows.date
     group by media_rows.client_id, media_rows.date
-),
-
--- The days of the weeks and months that hold a day of the list.
-days_summarised as (
-    select
-        days.client_id,
-        day_of_week.start::date as date
-    from days
-    cross join generate_series(days.week_start, days.week_start + 6, interval '1 day') as day_of_week (start)
-    union
-    select
-        days.client_id,
-        day_of_month.start::date as date
-    from days
-    cross join generate_series(
-        days.month_start, days.month_start + interval '1 month -1 day', interval '1 day'
-    ) as day_of_month (start)
 ),
 
 -- Read once: days add up to weeks and months.
@@ -93,7 +124,10 @@ daily as (
 days_of_daily as (
     select daily.*
     from daily
-    {% if not all_of_it %}
+    {% if all_of_it %}
+    left join days_waiting on daily.client_id = days_waiting.client_id and daily.date = days_waiting.date
+    where days_waiting.client_id is null
+    {% else %}
     inner join days on daily.client_id = days.client_id and daily.date = days.date
     {% endif %}
 ),

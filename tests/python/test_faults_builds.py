@@ -120,7 +120,7 @@ def test_rows_rates_and_migrations_may_come_during_a_build(world: World) -> None
     product = world.product
     deliver(world, "a/1.csv", rows(30, "Summer"), 2)
     with holding(product, lock_table("media.daily_metrics")) as held:
-        build = Victim(product, "transform")
+        build = Victim(product, "build", "--vars", "reconcile: all", dbt=True)
         build.until_blocked(held)
         deliver(world, "a/1.csv", rows(10, "Autumn"), 3)
         deliver(world, "a/0.csv", rows(5, "Winter"), 4)
