@@ -3,12 +3,12 @@
     another top_n): what it writes is forgotten first, so that the next build does it again.
     meta.scope    a query: the keys of what is rebuilt. Rows of the mart inside it that the model did not return
                   have vanished. Without a scope nothing vanishes.
-    unique_key    what a row is matched by: its natural key. Its id is made of that and of the client's id; should
-                  someone change the latter, the foreign keys carry the new ids down. -#}
+    unique_key    what a row is matched by, beside its client: its natural key. Its id is made of that and of the client's
+                  id; should someone change the latter, the foreign keys carry the new ids down. -#}
 {% macro get_incremental_sync_sql(arg_dict) -%}
     {%- set target = arg_dict['target_relation'] -%}
     {%- set fresh = arg_dict['temp_relation'] -%}
-    {%- set unique_key = arg_dict['unique_key'] -%}
+    {%- set unique_key = ['client_id'] + arg_dict['unique_key'] | reject('equalto', 'client_id') | list -%}
     {%- set scope = config.get('meta', {}).get('scope') -%}
     {%- set names = arg_dict['dest_columns'] | map(attribute='name') | list -%}
     {%- set figures = names | reject('in', unique_key + ['created_at', 'updated_at', 'preview_url']) | list -%}
