@@ -112,133 +112,14 @@ create table floor.monthly_summaries (
     top_creatives jsonb not null, created_at timestamp not null
 );
 
-insert into floor.weekly_summaries
-with campaign_sums as (
-    select
-        client_id, period_start, campaign_id, sum(impressions) as impressions, sum(clicks) as clicks,
-        sum(conversions) as conversions, sum(revenue) as revenue, sum(spend) as spend
-    from creative_weeks group by 1, 2, 3
-),
-sums as (
-    select
-        client_id, period_start, sum(impressions) as impressions, sum(clicks) as clicks,
-        sum(conversions) as conversions, sum(revenue) as revenue, sum(spend) as spend
-    from campaign_sums group by 1, 2
-),
-top_campaigns as (
-    select
-        client_id, period_start,
-        jsonb_agg(jsonb_build_object(
-            'rank', rank, 'id', id, 'name', name, 'impressions', impressions, 'clicks', clicks,
-            'conversions', conversions, 'revenue', revenue, 'spend', spend,
-            'ctr', round(clicks::numeric / nullif(impressions, 0), 6), 'cpc', round(spend / nullif(clicks, 0), 4),
-            'cpa', round(spend / nullif(conversions, 0), 4), 'roas', round(revenue / nullif(spend, 0), 4)
-        ) order by rank) as items
-    from (
-        select
-            summed.*, campaigns.id, campaigns.name,
-            row_number() over (
-                partition by summed.client_id, period_start
-                order by revenue desc nulls last, spend desc nulls last, campaigns.id
-            ) as rank
-        from campaign_sums as summed join floor.campaigns on campaigns.id = summed.campaign_id
-    ) as ranked
-    where rank <= 10
-    group by client_id, period_start
-),
-top_creatives as (
-    select
-        client_id, period_start,
-        jsonb_agg(jsonb_build_object(
-            'rank', rank, 'id', id, 'name', name, 'impressions', impressions, 'clicks', clicks,
-            'conversions', conversions, 'revenue', revenue, 'spend', spend,
-            'ctr', round(clicks::numeric / nullif(impressions, 0), 6), 'cpc', round(spend / nullif(clicks, 0), 4),
-            'cpa', round(spend / nullif(conversions, 0), 4), 'roas', round(revenue / nullif(spend, 0), 4)
-        ) order by rank) as items
-    from (
-        select
-            summed.*, creatives.id, creatives.name,
-            row_number() over (
-                partition by summed.client_id, period_start
-                order by revenue desc nulls last, spend desc nulls last, creatives.id
-            ) as rank
-        from creative_weeks as summed join floor.creatives on creatives.id = summed.creative_id
-    ) as ranked
-    where rank <= 10
-    group by client_id, period_start
-)
-select
-    md5(json_build_array('weekly_summaries', client_id, period_start)::text)::uuid, client_id, period_start,
-    period_start + 6, impressions, clicks, conversions, revenue, spend,
-    clicks / nullif(impressions, 0), spend / nullif(clicks, 0), spend / nullif(conversions, 0),
-    revenue / nullif(spend, 0), top_campaigns.items, top_creatives.items, now() at time zone 'utc'
-from sums
-join top_campaigns using (client_id, period_start)
-join top_creatives using (client_id, period_start);
-
-insert into floor.monthly_summaries
-with campaign_sums as (
-    select
-        client_id, period_start, campaign_id, sum(impressions) as impressions, sum(clicks) as clicks,
-        sum(conversions) as conversions, sum(revenue) as revenue, sum(spend) as spend
-    from creative_months group by 1, 2, 3
-),
-sums as (
-    select
-        client_id, period_start, sum(impressions) as impressions, sum(clicks) as clicks,
-        sum(conversions) as conversions, sum(revenue) as revenue, sum(spend) as spend
-    from campaign_sums group by 1, 2
-),
-top_campaigns as (
-    select
-        client_id, period_start,
-        jsonb_agg(jsonb_build_object(
-            'rank', rank, 'id', id, 'name', name, 'impressions', impressions, 'clicks', clicks,
-            'conversions', conversions, 'revenue', revenue, 'spend', spend,
-            'ctr', round(clicks::numeric / nullif(impressions, 0), 6), 'cpc', round(spend / nullif(clicks, 0), 4),
-            'cpa', round(spend / nullif(conversions, 0), 4), 'roas', round(revenue / nullif(spend, 0), 4)
-        ) order by rank) as items
-    from (
-        select
-            summed.*, campaigns.id, campaigns.name,
-            row_number() over (
-                partition by summed.client_id, period_start
-                order by revenue desc nulls last, spend desc nulls last, campaigns.id
-            ) as rank
-        from campaign_sums as summed join floor.campaigns on campaigns.id = summed.campaign_id
-    ) as ranked
-    where rank <= 10
-    group by client_id, period_start
-),
-top_creatives as (
-    select
-        client_id, period_start,
-        jsonb_agg(jsonb_build_object(
-            'rank', rank, 'id', id, 'name', name, 'impressions', impressions, 'clicks', clicks,
-            'conversions', conversions, 'revenue', revenue, 'spend', spend,
-            'ctr', round(clicks::numeric / nullif(impressions, 0), 6), 'cpc', round(spend / nullif(clicks, 0), 4),
-            'cpa', round(spend / nullif(conversions, 0), 4), 'roas', round(revenue / nullif(spend, 0), 4)
-        ) order by rank) as items
-    from (
-        select
-            summed.*, creatives.id, creatives.name,
-            row_number() over (
-                partition by summed.client_id, period_start
-                order by revenue desc nulls last, spend desc nulls last, creatives.id
-            ) as rank
-        from creative_months as summed join floor.creatives on creatives.id = summed.creative_id
-    ) as ranked
-    where rank <= 10
-    group by client_id, period_start
-)
-select
-    md5(json_build_array('monthly_summaries', client_id, period_start)::text)::uuid, client_id, period_start,
-    (period_start + interval '1 month' - interval '1 day')::date, impressions, clicks, conversions, revenue, spend,
-    clicks / nullif(impressions, 0), spend / nullif(clicks, 0), spend / nullif(conversions, 0),
-    revenue / nullif(spend, 0), top_campaigns.items, top_creatives.items, now() at time zone 'utc'
-from sums
-join top_campaigns using (client_id, period_start)
-join top_creatives using (client_id, period_start);
+\set summaries weekly_summaries
+\set creative_sums creative_weeks
+\set period_end 'period_start + 6'
+\ir first_summary.sql
+\set summaries monthly_summaries
+\set creative_sums creative_months
+\set period_end '(period_start + interval ''1 month'' - interval ''1 day'')::date'
+\ir first_summary.sql
 
 alter table floor.campaigns add primary key (id);
 create unique index on floor.campaigns (client_id, name);
