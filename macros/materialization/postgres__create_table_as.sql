@@ -10,7 +10,8 @@
             {%- for constraint in column.constraints -%}
                 {%- do constraints.update({constraint.type: constraint}) -%}
             {%- endfor -%}
-            {%- do columns.append(column.name ~ ' ' ~ column.data_type ~ (' not null' if 'not_null' in constraints or 'primary_key' in constraints else '')) -%}
+            {%- set required = 'not_null' in constraints or 'primary_key' in constraints -%}
+            {%- do columns.append(column.name ~ ' ' ~ column.data_type ~ (' not null' if required else '')) -%}
             {%- if column.data_type != 'text' and not column.data_type.startswith('varchar') -%}
                 {%- do figures.append(column.name) -%}
             {%- endif -%}
@@ -21,7 +22,7 @@
                 {%- set key = constraints['foreign_key'] -%}
                 {%- do keys.append(
                     'add foreign key (' ~ column.name ~ ') references ' ~ key.to ~ ' (' ~ key.to_columns | join(', ') ~ ') '
-                    ~ constraints['custom'].expression ~ ' not valid'
+                    ~ constraints['custom'].expression
                 ) -%}
             {%- endif -%}
         {%- endfor -%}
@@ -34,7 +35,6 @@
     );
     analyze {{ relation }} ({{ figures | join(', ') }}); -- of texts there are no statistics: media_ops.protect says why
     alter table {{ relation }}
-        {{ keys | join(',\n        ') }};
-    select media_ops.validate_foreign_keys('{{ relation }}')
+        {{ keys | join(',\n        ') }}
     {%- endif -%}
 {%- endmacro %}

@@ -15,9 +15,14 @@
     from (
         select
             *,
-            {{ derived_ratios() }}
-        from {{ items }}
-        where rank <= {{ var('top_n') }}
+            {{ fitted_ratios() }}
+        from (
+            select
+                *,
+                {{ exact_ratios() }}
+            from {{ items }}
+            where rank <= {{ var('top_n') }}
+        ) as divided
     ) as best
     group by client_id, period_start
 {%- endmacro %}

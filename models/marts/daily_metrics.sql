@@ -55,8 +55,8 @@ summed as (
             and media_rows.placement_name = names.staged_placement
             and media_rows.creative_name = names.staged_creative
     group by
-        media_rows.client_id, media_rows.date, names.campaign_id, names.strategy_id, names.placement_id,
-        names.creative_id, runs_to_read.cpm
+        media_rows.client_id, media_rows.date, names.creative_id, names.campaign_id, names.strategy_id,
+        names.placement_id, runs_to_read.cpm
 ),
 
 -- What does not fit its column is unknown, and so is all that derives from it.
@@ -89,10 +89,7 @@ priced as (
 divided as (
     select
         priced.*,
-        {{ ratio('priced.clicks', 'priced.impressions') }} as exact_ctr,
-        {{ ratio('priced.spend', 'priced.clicks') }} as exact_cpc,
-        {{ ratio('priced.spend', 'priced.conversions') }} as exact_cpa,
-        {{ ratio('priced.conversion_revenue', 'priced.spend') }} as exact_roas
+        {{ exact_ratios(revenue='conversion_revenue') }}
     from priced
     offset 0 -- noqa: AM09
 ),
@@ -108,13 +105,10 @@ daily_metrics as (
         divided.creative_id,
         divided.impressions,
         divided.clicks,
-        {{ fitted('divided.exact_ctr', 12, 6) }} as ctr,
         divided.conversions,
         divided.conversion_revenue,
         divided.spend,
-        {{ fitted('divided.exact_cpc', 12, 4) }} as cpc,
-        {{ fitted('divided.exact_cpa', 12, 4) }} as cpa,
-        {{ fitted('divided.exact_roas', 12, 4) }} as roas,
+        {{ fitted_ratios() }},
         {{ utc_now() }} as created_at,
         {{ utc_now() }} as updated_at
     from divided

@@ -27,33 +27,41 @@ days_compared as (
     select * from {{ ref('int_days_compared') }}
 ),
 
+-- Those that are staged by the runs that they were built from.
+days_in_step as (
+    select
+        days_compared.client_id,
+        days_compared.date,
+        days_compared.live_run_ids
+    from days_compared
+    inner join {{ ref('stg_days_built') }} as days_built
+        on days_compared.client_id = days_built.client_id and days_compared.date = days_built.date
+    left join days on days_compared.client_id = days.client_id and days_compared.date = days.date
+    where
+        days.client_id is null
+        and days_built.fingerprint is not null
+        and days_compared.staged_run_ids = days_built.staged_run_ids
+),
+
 days_to_check as (
     select
         days.client_id,
         days.date,
         days.live_run_ids
     from days
-    union
-    select
-        days_compared.client_id,
-        days_compared.date,
-        days_compared.live_run_ids
-    from days_compared
-    where not days_compared.has_changed
+    union all
+    select * from days_in_step
 ),
 
--- What came during this build waits for the next one.
+-- The others wait for the next build: what staged them came during this one.
 days_waiting as ( -- noqa: ST03
     select
         days_compared.client_id,
         days_compared.date
     from days_compared
-    where days_compared.has_changed
-    except
-    select
-        days.client_id,
-        days.date
-    from days
+    left join days_to_check
+        on days_compared.client_id = days_to_check.client_id and days_compared.date = days_to_check.date
+    where days_to_check.client_id is null
 ),
 {% else %}
 days_to_check as (
@@ -64,17 +72,16 @@ days_to_check as (
 days_summarised as ( -- noqa: ST03
     select
         days.client_id,
-        day_of_week.start::date as date
+        days.week_start + day_of_week.number as date
     from days
-    cross join generate_series(days.week_start, days.week_start + 6, interval '1 day') as day_of_week (start)
+    cross join generate_series(0, 6) as day_of_week (number)
     union
     select
         days.client_id,
-        day_of_month.start::date as date
+        days.month_start + day_of_month.number as date
     from days
-    cross join generate_series(
-        days.month_start, days.month_start + interval '1 month -1 day', interval '1 day'
-    ) as day_of_month (start)
+    cross join generate_series(0, 30) as day_of_month (number)
+    where days.month_start + day_of_month.number < days.month_start + interval '1 month'
 ),
 {% endif %}
 

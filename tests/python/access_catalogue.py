@@ -69,7 +69,6 @@ GRANTS: Grants = {
             "protect_by_client(regclass,name)",
             "refresh_statistics()",
             "touch_updated_at()",
-            "validate_foreign_keys(regclass)",
         )
     ),
 }
