@@ -47,8 +47,8 @@ class _Escaped(dict[str | None, str]):
 class RowIds:
     """The ids of one run's rows: UUIDs of version 7, which sort by time (RFC 9562, section 5.7).
 
-    The column's default would do the same; a server built without OpenSSL opens /dev/urandom for each row
-    then, which is a third of what COPY takes.
+    The column's default would do, but a server built without OpenSSL opens /dev/urandom for each row then,
+    which is a third of what COPY takes.
     """
 
     def __init__(self) -> None:

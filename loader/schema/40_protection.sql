@@ -12,10 +12,7 @@ do $$
 declare
     mart text;
 begin
-    foreach mart in array array[
-        'campaigns', 'strategies', 'placements', 'creatives', 'daily_metrics', 'weekly_summaries',
-        'monthly_summaries'
-    ] loop
+    foreach mart in array media_ops.marts() loop
         if to_regclass('media.' || mart) is not null then
             perform media_ops.protect_by_client(to_regclass('media.' || mart), 'client_id');
         end if;

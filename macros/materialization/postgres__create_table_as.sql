@@ -4,21 +4,21 @@
     {%- if temporary or not config.get('contract').enforced -%}
         {{ dbt.postgres__create_table_as(temporary, relation, sql) }}
     {%- else -%}
-        {%- set columns, figures, keys = [], [], [] -%}
+        {%- set columns, figures, keys = {}, [], [] -%}
         {%- for column in model.columns.values() -%}
             {%- set constraints = {} -%}
             {%- for constraint in column.constraints -%}
                 {%- do constraints.update({constraint.type: constraint}) -%}
             {%- endfor -%}
             {%- set required = 'not_null' in constraints or 'primary_key' in constraints -%}
-            {%- do columns.append(column.name ~ ' ' ~ column.data_type ~ (' not null' if required else '')) -%}
+            {%- do columns.update({column.name: column.data_type ~ (' not null' if required else '')}) -%}
             {%- if column.data_type != 'text' and not column.data_type.startswith('varchar') -%}
                 {%- do figures.append(column.name) -%}
             {%- endif -%}
             {%- if 'primary_key' in constraints -%}
                 {%- do keys.append('add primary key (' ~ column.name ~ ')') -%}
             {%- endif -%}
-            {%- if 'foreign_key' in constraints -%}
+            {%- if 'foreign_key' in constraints and column.name != 'client_id' -%}
                 {%- set key = constraints['foreign_key'] -%}
                 {%- do keys.append(
                     'add foreign key (' ~ column.name ~ ') references ' ~ key.to ~ ' (' ~ key.to_columns | join(', ') ~ ') '
@@ -27,12 +27,11 @@
             {%- endif -%}
         {%- endfor -%}
     {{ get_assert_columns_equivalent(sql) }}
-    create table {{ relation }} (
-        {{ columns | join(',\n        ') }}
-    );
+    select media_ops.begin_mart('{{ relation.identifier }}', '{{ tojson(columns) }}');
     insert into {{ relation }} (
     {{ get_select_subquery(sql) }}
     );
+    select media_ops.hand_over_mart('{{ relation.identifier }}'); -- with its foreign key to clients
     analyze {{ relation }} ({{ figures | join(', ') }}); -- of texts there are no statistics: media_ops.protect says why
     alter table {{ relation }}
         {{ keys | join(',\n        ') }}

@@ -65,6 +65,8 @@ GRANTS: Grants = {
         (f"media_ops.{which}", "media_transformer", "EXECUTE")
         for which in (
             "auto_update(regclass)",
+            "begin_mart(text,json)",
+            "hand_over_mart(text)",
             "protect(regclass,jsonb)",
             "protect_by_client(regclass,name)",
             "refresh_statistics()",
