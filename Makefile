@@ -17,7 +17,7 @@ demo: install ## Show the whole product on sample data: two minutes, no question
 	@$(BIN)/media demo $(ARGS)
 
 test: install ## Run every test
-	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) $(ARGS)
 
 lint: install ## Check style, types, SQL and the lock file
 	$(BIN)/ruff check .

@@ -531,4 +531,4 @@ def play(open_product: Callable[[], Any], seeded: int, examples: int, steps: int
 @pytest.mark.parametrize("seeded", range(4))
 def test_histories(server: Server, s3: S3, tmp_path: Path, seeded: int) -> None:
     """Model and product agree, whatever happens; the first of each seed is the simplest history there is."""
-    play(functools.partial(product, server, s3, tmp_path), seeded, examples=2, steps=20, shrink=False)
+    play(functools.partial(product, server, s3, tmp_path), seeded, examples=2, steps=15, shrink=False)
