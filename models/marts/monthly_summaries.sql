@@ -1,5 +1,6 @@
 {{ config(
-    unique_key=['client_id', 'month_start'], meta={'scope': ['client_id', 'month_start'], 'lock': 'shared'}, post_hook=protect_mart()
+    unique_key=['client_id', 'month_start'], meta={'scope': ['client_id', 'month_start'], 'lock': 'shared'},
+    post_hook=protect_mart()
 ) }}
 
 with days_to_rebuild as (
