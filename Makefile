@@ -23,14 +23,14 @@ lint: install ## Check style, types, SQL and the lock file
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/sqlfluff lint --processes 2 --disable-progress-bar $(wildcard loader/schema models tests/dbt)
+	$(BIN)/sqlfluff lint --processes 2 --disable-progress-bar $(wildcard loader/database/schema models tests/dbt)
 	@! grep -nE '://|^ *--?(i|f|index|extra|find|trusted)' requirements.txt || \
 		{ echo "requirements.txt names a package index: lock without it (--no-emit-index-url)" >&2; exit 1; }
 
 format: install ## Bring Python and SQL into the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/sqlfluff fix --processes 2 --disable-progress-bar $(wildcard loader/schema models tests/dbt)
+	$(BIN)/sqlfluff fix --processes 2 --disable-progress-bar $(wildcard loader/database/schema models tests/dbt)
 
 soak: install ## Throw random histories at it until stopped; prints the seed that fails
 	@$(BIN)/python -m tests.soak $(ARGS)
@@ -59,5 +59,5 @@ $(READY): requirements.txt pyproject.toml
 	@touch $@
 
 profiles.yml: | $(READY)
-	@$(BIN)/python -m loader.embedded > $@.unfinished
+	@$(BIN)/python -m loader.database.embedded > $@.unfinished
 	@mv $@.unfinished $@

@@ -24,15 +24,16 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.types.entrypoint import EntrypointType
 from prefect.utilities.annotations import opaque
 
-from loader import night
-from loader.connection import Database
-from loader.console import feeds_file, opened
-from loader.errors import MediaError
-from loader.feeds import read_feeds
-from loader.ingest import Result, Task, ingest, one_sentence
-from loader.load import plan
-from loader.s3 import connect_s3
-from loader.transform import NodeResult, transform
+from loader.console import opened
+from loader.database.connection import Database
+from loader.errors import MediaError, one_sentence
+from loader.files.feeds import read_feeds
+from loader.ingestion.ingest import Result, Task, ingest
+from loader.ingestion.load import plan
+from loader.ingestion.s3 import connect_s3
+from loader.nightly import night
+from loader.nightly.transform import NodeResult, transform
+from loader.project import feeds_file
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

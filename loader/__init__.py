@@ -1,1 +1,9 @@
-"""The loader: partners' files in S3 become rows of `staging_media_raw`."""
+"""The command `media` and what it does; each package below has one concern.
+
+files      what a partner's file says: feeds.yml, formats, values
+ingestion  S3 objects become rows of `staging_media_raw`, with a run in the ledger for each attempt
+agency     what the agency decides: clients, CPMs, users
+database   connections, migrations and schema/, the embedded server
+nightly    the dbt build, the nightly flow's report, `media status`
+demo       all of it on sample data
+"""

@@ -17,15 +17,17 @@ from typing import Annotated, Any
 import psycopg
 import typer
 
-from loader import clients, console, rates, runs, users
-from loader.connection import connect, require_tables
-from loader.embedded import Embedded
-from loader.errors import MediaError
-from loader.feeds import read_feeds
-from loader.ingest import one_sentence
-from loader.load import WORKERS, sync_feeds
-from loader.load import load as load_objects
-from loader.migrate import migrate as apply_schema
+from loader import console
+from loader.agency import clients, rates, users
+from loader.database.connection import connect, require_tables
+from loader.database.embedded import Embedded
+from loader.database.migrate import migrate as apply_schema
+from loader.errors import MediaError, one_sentence
+from loader.files.feeds import read_feeds
+from loader.ingestion import runs
+from loader.ingestion.load import WORKERS, sync_feeds
+from loader.ingestion.load import load as load_objects
+from loader.project import feeds_file
 
 SETTINGS: dict[str, Any] = {
     "no_args_is_help": True,
@@ -94,7 +96,7 @@ def load(
 ) -> None:
     """Load what is new in S3."""
     with console.opened(as_json) as db, console.loading(as_json) as progress:
-        feeds = read_feeds(console.feeds_file())
+        feeds = read_feeds(feeds_file())
         results = load_objects(db, feeds, feed, key, retry, dry_run, workers, progress)
     if as_json:
         console.print_json(results)
@@ -118,10 +120,10 @@ def transform(
     client: Annotated[str | None, typer.Option(help="Rebuild only this client.")] = None,
 ) -> None:
     """Bring the marts up to date with dbt."""
-    from loader.transform import transform as build
+    from loader.nightly.transform import transform as build
 
     with console.opened() as db:
-        feeds = read_feeds(console.feeds_file())
+        feeds = read_feeds(feeds_file())
         with connect(db, "media_transformer", autocommit=True) as connection:
             require_tables(connection)
             sync_feeds(connection, feeds)
@@ -142,7 +144,7 @@ def nightly() -> None:
     """Load, then transform: the Prefect flow, once, here."""
     with redirect_stderr(sys.stdout):  # Prefect's lines are no failures
         from flows.nightly import nightly as flow
-        from loader.night import NightError
+        from loader.nightly.night import NightError
 
         state = flow(return_state=True)
     if not state.is_completed():
@@ -353,7 +355,7 @@ def users_disable(email: str) -> None:
 @app.command()
 def demo() -> None:
     """Show everything on sample data, on a database and an S3 of its own."""
-    from loader.demo import demo as story
+    from loader.demo.story import demo as story
 
     story()
 

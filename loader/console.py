@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -25,18 +23,13 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from loader import load
-from loader.connection import Database, database
-from loader.embedded import CHECKOUT
-from loader.ingest import Result, Task
-from loader.s3 import S3Object
+from loader.database.choice import database
+from loader.database.connection import Database
+from loader.ingestion import load
+from loader.ingestion.ingest import Result, Task
+from loader.ingestion.s3 import S3Object
 
 SECONDS_BETWEEN_LINES = 10
-
-
-def feeds_file() -> Path:
-    """Returns where feeds.yml is."""
-    return Path(os.environ.get("MEDIA_FEEDS") or CHECKOUT / "feeds.yml")
 
 
 @contextmanager

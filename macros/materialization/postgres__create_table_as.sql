@@ -1,6 +1,6 @@
 {#- A mart made anew, in its one transaction: rows first, keys after. A key added to rows that stand checks them in one
     pass; one that stands before checks row by row, daily_metrics' foreign keys five times each. The table comes from
-    the clients' owner, its foreign key to clients too: loader/schema/33_new_marts.sql says why. -#}
+    the clients' owner, its foreign key to clients too: loader/database/schema/33_new_marts.sql says why. -#}
 {% macro postgres__create_table_as(temporary, relation, sql) -%}
     {%- if temporary or not config.get('contract').enforced -%}
         {{ dbt.postgres__create_table_as(temporary, relation, sql) }}

@@ -11,8 +11,8 @@ from uuid import UUID
 
 import psycopg
 
-from loader.connection import connect
-from loader.users import add_user
+from loader.agency.users import add_user
+from loader.database.connection import connect
 from tests.bench.sample import Sample
 from tests.bench.stand import Stand
 from tests.bench.table import Line, alternate, progress

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from loader.connection import Database
+from loader.database.connection import Database
 from tests.bench.sample import Sample, add_clients, divided
 from tests.bench.stand import FORGET_BUILDS, Stand
 from tests.bench.table import Fact, Line, alternate, progress

@@ -8,7 +8,7 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
-from loader.connection import Database, connect
+from loader.database.connection import Database, connect
 from tests.bench.marts import load_history
 from tests.bench.sample import CLIENTS, LAST_DAY, Sample
 from tests.bench.stand import Stand, written

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import zstandard
 
-from loader.clients import add_client
-from loader.connection import Database, connect
-from loader.rates import set_rate
+from loader.agency.clients import add_client
+from loader.agency.rates import set_rate
+from loader.database.connection import Database, connect
 from tests.bench.stand import BUCKET
 
 CLIENTS = [f"Client {number:02d} Holdings" for number in range(1, 21)]

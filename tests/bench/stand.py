@@ -18,10 +18,11 @@ from urllib.error import URLError
 import boto3
 import psycopg
 
-from loader.connection import Database, connect
-from loader.embedded import CHECKOUT, Embedded
-from loader.migrate import migrate
-from loader.server import Server, port_is_free
+from loader.database.connection import Database, connect
+from loader.database.embedded import Embedded
+from loader.database.migrate import migrate
+from loader.database.server import Server, port_is_free
+from loader.project import CHECKOUT
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

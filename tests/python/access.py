@@ -26,10 +26,11 @@ from dbt.cli.main import dbtRunner
 from product import MARTS, Product, Run
 from psycopg import sql
 
-from loader import binaries
-from loader.connection import Database
-from loader.embedded import CHECKOUT, Embedded
-from loader.server import Server
+from loader.database import binaries
+from loader.database.connection import Database
+from loader.database.embedded import Embedded
+from loader.database.server import Server
+from loader.project import CHECKOUT
 
 BUCKET = "agency"
 PROTECTED = ("clients", *MARTS)

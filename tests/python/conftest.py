@@ -21,11 +21,12 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from loader import binaries
-from loader.connection import Database, connect
-from loader.embedded import CHECKOUT, Embedded
-from loader.migrate import migrate
-from loader.server import Server
+from loader.database import binaries
+from loader.database.connection import Database, connect
+from loader.database.embedded import Embedded
+from loader.database.migrate import migrate
+from loader.database.server import Server
+from loader.project import CHECKOUT
 
 if TYPE_CHECKING:
     from access import Agency

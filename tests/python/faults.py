@@ -20,8 +20,8 @@ from conftest import DBT, MEDIA, S3
 from model import Model
 from product import BUCKET, Product, product
 
-from loader.embedded import CHECKOUT
-from loader.server import Server
+from loader.database.server import Server
+from loader.project import CHECKOUT
 
 PATIENCE_SECONDS = 120.0  # before a test gives up on what never comes; none waits so long in a sound product
 OTHERS = """

@@ -22,10 +22,11 @@ from typing import Any, BinaryIO, cast
 
 import zstandard
 
-from loader.decompress import decompressed
 from loader.errors import ContentError
-from loader.feeds import Feed
-from loader.parse import Reject, parse
+from loader.files.compression import decompressed
+from loader.files.feeds import Feed
+from loader.files.records import Reject
+from loader.files.rows import parse
 
 MB = 1 << 20
 HEADER = b"Date,Who,Imps,Name\n"

@@ -32,14 +32,14 @@ from psycopg.rows import dict_row
 from psycopg.types.json import set_json_loads
 
 from loader import cli
-from loader.connection import Database, connect
-from loader.embedded import CHECKOUT
-from loader.feeds import read_feeds
-from loader.ingest import ingest
-from loader.load import plan
-from loader.s3 import connect_s3
-from loader.server import Server
-from loader.transform import _profiles
+from loader.database.connection import Database, connect
+from loader.database.server import Server
+from loader.files.feeds import read_feeds
+from loader.ingestion.ingest import ingest
+from loader.ingestion.load import plan
+from loader.ingestion.s3 import connect_s3
+from loader.nightly.transform import _profiles
+from loader.project import CHECKOUT
 
 Run = subprocess.CompletedProcess[str]
 MARTS = (

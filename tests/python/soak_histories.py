@@ -14,7 +14,7 @@ from conftest import S3
 from product import product
 from test_histories import PLAYED, play
 
-from loader.server import Server
+from loader.database.server import Server
 
 
 def test_new_histories(server: Server, s3: S3, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

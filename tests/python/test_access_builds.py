@@ -105,7 +105,7 @@ def test_a_policy_that_differs_is_made_anew_by_dbt(agency: Agency) -> None:
 def test_migrating_waits_for_no_reader_when_nothing_changed(
     agency: Agency, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("loader.migrate.LOCK_TIMEOUT", "500ms")
+    monkeypatch.setattr("loader.database.migrate.LOCK_TIMEOUT", "500ms")
     with reading_everything(agency):
         assert "nothing to change" in agency.product.run("migrate").stdout
 

@@ -13,10 +13,10 @@ from access_catalogue import differences
 from product import Product
 from psycopg.types.json import Json
 
-from loader.connection import Database
-from loader.night import days_recomputed, only_night
-from loader.runs import days_waiting
-from loader.transform import NodeResult
+from loader.database.connection import Database
+from loader.ingestion.runs import days_waiting
+from loader.nightly.night import days_recomputed, only_night
+from loader.nightly.transform import NodeResult
 
 pytestmark = pytest.mark.any_postgres
 _numbers = count(1)

@@ -10,8 +10,8 @@ import pytest
 from access import PASSWORD, PROTECTED, Agency, rows, secret
 from conftest import MEDIA
 
-from loader.embedded import CHECKOUT
-from loader.users import verify_password
+from loader.agency.users import verify_password
+from loader.project import CHECKOUT
 
 pytestmark = pytest.mark.any_postgres
 _numbers = count(1)

@@ -11,7 +11,7 @@ import pytest
 from conftest import S3
 from product import Product, product
 
-from loader.server import Server
+from loader.database.server import Server
 
 FEED: dict[str, Any] = {
     "location": "s3://drops/a/",

@@ -18,8 +18,8 @@ import typer
 from conftest import MEDIA, S3, Media
 
 from loader import cli
-from loader.connection import Database
-from loader.embedded import CHECKOUT
+from loader.database.connection import Database
+from loader.project import CHECKOUT
 
 FEEDS = r"""
 feeds:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from loader import binaries
-from loader.connection import Database, connect, database, require_tables
+from loader.database import binaries
+from loader.database.choice import database
+from loader.database.connection import Database, connect, require_tables
+from loader.database.migrate import migrate
+from loader.database.server import Server
 from loader.errors import MediaError
-from loader.migrate import migrate
-from loader.server import Server
 
 pytestmark = pytest.mark.any_postgres
 
@@ -132,7 +133,7 @@ def test_older_database_is_brought_forward(database: Database) -> None:
 
 
 def test_migration_does_not_queue_behind_readers(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("loader.migrate.LOCK_TIMEOUT", "200ms")
+    monkeypatch.setattr("loader.database.migrate.LOCK_TIMEOUT", "200ms")
     with connect(database) as connection, connect(database) as reader:
         connection.execute("drop index media.idx_clients_name")
         connection.commit()

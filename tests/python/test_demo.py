@@ -8,10 +8,12 @@ from collections.abc import Iterator
 import pytest
 from conftest import MEDIA
 
-from loader.connection import connect, database
-from loader.demo import DIRECTORY
-from loader.demo_data import DAYS
-from loader.embedded import CHECKOUT, Embedded
+from loader.database.choice import database
+from loader.database.connection import connect
+from loader.database.embedded import Embedded
+from loader.demo.sample_data import DAYS
+from loader.demo.story import DIRECTORY
+from loader.project import CHECKOUT
 
 ELSEWHERE = {
     "PATH": "/usr/bin:/bin",

@@ -17,17 +17,18 @@ import pytest
 import yaml
 from jinja2 import Environment
 
-from loader import libpq
-from loader.embedded import CHECKOUT, Embedded, profile
+from loader.database import libpq
+from loader.database.embedded import Embedded, profile
+from loader.database.server import Server, running_server
 from loader.errors import MediaError
-from loader.server import Server, running_server
+from loader.project import CHECKOUT
 
 SETTINGS = {"fsync": "off", "shared_buffers": "32MB"}
 # Takes a lease, says which server it has, and ends when its standard input does.
 LEASE = """
 import sys
 from pathlib import Path
-from loader.embedded import Embedded
+from loader.database.embedded import Embedded
 with Embedded(Path(sys.argv[1]), settings={"fsync": "off", "shared_buffers": "32MB"}).lease() as server:
     print(server.identity, flush=True)
     sys.stdin.read()
@@ -163,7 +164,7 @@ def test_everything_killed(embedded: Embedded, lease: Lease) -> None:
 def test_sessions_that_outlive_the_killed_server_are_ended(
     embedded: Embedded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("loader.server.PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr("loader.database.server.PATIENCE_SECONDS", 0.5)
     server = embedded.start()
     busy = server.connect("media")
     busy.pgconn.send_query(b"do $$ begin loop end loop; end $$")

@@ -10,7 +10,7 @@ import pytest
 from conftest import S3
 from faults import MARTS_LOCK, Victim, World, a_world, holding, rows, settle
 
-from loader.server import Server
+from loader.database.server import Server
 
 IN_RECORD = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like '%own_list%'"
 

@@ -13,7 +13,7 @@ import pytest
 from conftest import S3
 from faults import Victim, World, a_world, holding, rows, settle
 
-from loader.server import Server
+from loader.database.server import Server
 
 OBJECT_LOCK = "select pg_advisory_lock(hashtext('drops'), hashtext('a/1.csv'))"
 NEW_RUN = "select id from media.ingestion_logs where object_key = 'a/1.csv' for update"

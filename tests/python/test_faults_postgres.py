@@ -17,11 +17,11 @@ from faults import Victim, World, a_world, holding, rows, settle
 from proxy import Fault, Proxy, proxied
 from test_faults_s3 import BIG, COPYING, HALF, KEY, Silence
 
-from loader import binaries
-from loader.connection import connect
-from loader.embedded import Embedded
-from loader.migrate import migrate
-from loader.server import Server
+from loader.database import binaries
+from loader.database.connection import connect
+from loader.database.embedded import Embedded
+from loader.database.migrate import migrate
+from loader.database.server import Server
 
 # It is killed here: what a commit promised must be on disk.
 OWN = {**SETTINGS, "fsync": "on"}

@@ -18,8 +18,8 @@ from conftest import S3
 from faults import Victim, World, a_world, rows, wait_for
 from proxy import Fault, Proxy, proxied
 
-from loader.s3 import CONFIG, S3Error, objects, open_object
-from loader.server import Server
+from loader.database.server import Server
+from loader.ingestion.s3 import CONFIG, S3Error, objects, open_object
 
 KEY = "a/1.csv"
 BIG = rows(60_000, "Summer")  # two megabytes: read in more than one piece

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from loader.errors import FeedsError
-from loader.feeds import Feed, feed_of, read_feeds
+from loader.files.feeds import Feed, feed_of, read_feeds
 
 WHOLE = r"""
 feeds:
@@ -34,6 +34,7 @@ def test_a_feed_has_the_defaults_of_the_specification(tmp_path: Path) -> None:
     )
     assert (feed.redelivery, str(feed.max_rejected)) == ("replace", "0.10")
     assert feed.format.model_dump() == {
+        "type": "csv",
         "delimiter": ",",
         "encoding": "utf-8",
         "date": "%Y-%m-%d",
@@ -42,14 +43,14 @@ def test_a_feed_has_the_defaults_of_the_specification(tmp_path: Path) -> None:
         "currency": "",
         "fractional": "reject",
     }
-    assert feed.columns.strategy_name and feed.columns.strategy_name.constant == "7"
+    assert feed.columns["strategy_name"].constant == "7"
     assert feed.tolerates(1, 10) and not feed.tolerates(2, 19)
 
 
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ("date: Date, ", "", "feed ttd: columns.date: Field required"),
+        ("date: Date, ", "", "feed ttd: columns: date is required"),
         ("columns:", "colums:", "colums: is no such field"),
         ("{constant: 7}", "{constant: 7, position: 2}", "columns.strategy_name"),
         ("{position: 17}", "{position: 0}", "columns.clicks.position"),

@@ -15,10 +15,12 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loader.decompress import decompressed
 from loader.errors import ContentError
-from loader.feeds import Feed
-from loader.parse import Reject, Row, client_key, parse
+from loader.files.compression import decompressed
+from loader.files.feeds import Feed
+from loader.files.records import Reject, Row
+from loader.files.rows import parse
+from loader.names import client_key
 
 CLIENTS = {"acme": "11111111-1111-1111-1111-111111111111"}
 MODIFIED = date(2024, 1, 6)

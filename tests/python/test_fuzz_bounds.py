@@ -16,8 +16,8 @@ from conftest import MEDIA, S3
 from hostile import HOSTILE
 from product import Product, product
 
-from loader.embedded import CHECKOUT
-from loader.server import Server
+from loader.database.server import Server
+from loader.project import CHECKOUT
 
 BOUND_MB = 256
 """What reading one file may take: the widest window an archive may ask for, 128 MB, and room to work."""

@@ -9,9 +9,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from loader.errors import FeedsError
-from loader.feeds import feed_of, read_feeds
-from loader.ingest import one_sentence
+from loader.errors import FeedsError, one_sentence
+from loader.files.feeds import feed_of, read_feeds
 
 WHOLE: dict[str, Any] = {
     "location": "s3://drops/a/",

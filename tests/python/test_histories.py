@@ -36,7 +36,7 @@ from model import Attempt, Model
 from model_files import folded, normal
 from product import BUCKET, Product, product
 
-from loader.server import Server
+from loader.database.server import Server
 
 HEADER = ("Advertiser", "Date", "Campaign", "Strategy", "Ad", "Imps", "Clicks", "Conv", "Revenue")
 COLUMNS = {

@@ -17,17 +17,17 @@ import pytest
 from conftest import S3
 from product import Product, product
 
-from loader.clients import find_client
-from loader.connection import connect
+from loader.agency.clients import find_client
+from loader.agency.users import add_user, disable_user, verify_password
+from loader.database.connection import connect
+from loader.database.server import Server
 from loader.errors import MediaError
-from loader.feeds import read_feeds
-from loader.ingest import Result, ingest
-from loader.ledger import object_lock
-from loader.load import plan
-from loader.s3 import S3Error, connect_s3, objects, open_object
-from loader.server import Server
-from loader.staging import RowIds
-from loader.users import add_user, disable_user, verify_password
+from loader.files.feeds import read_feeds
+from loader.ingestion.ingest import Result, ingest
+from loader.ingestion.ledger import object_lock
+from loader.ingestion.load import plan
+from loader.ingestion.s3 import S3Error, connect_s3, objects, open_object
+from loader.ingestion.staging import RowIds
 
 FEED: dict[str, Any] = {
     "location": "s3://drops/ttd/",
@@ -243,7 +243,7 @@ def test_a_connection_to_postgresql_that_breaks_leaves_a_failed_run(
 
     def work(db: Any, client: Any, task: Any) -> None:
         with monkeypatch.context() as patch:
-            patch.setattr("loader.ingest.cover", broken)
+            patch.setattr("loader.ingestion.ingest.cover", broken)
             assert ingest(db, client, task).failure == "outside"
 
     shop.put(KEY, GOOD, NOON)
@@ -382,7 +382,7 @@ def test_a_disk_without_room_fails_one_file_and_the_next_load_tries_it_again(
     shop.put(KEY, archive.getvalue(), NOON)
     shop.put("ttd/2025-01-03.csv", lines("2025-01-03,Acme,Spring,1"), LATER)
     with monkeypatch.context() as broken:
-        broken.setattr("loader.decompress.IN_MEMORY", 1)
+        broken.setattr("loader.files.compression.IN_MEMORY", 1)
         broken.setattr("tempfile.tempdir", "/nowhere")
         assert "TMPDIR" in shop.load(expect=(1,)).stderr
     assert [run["failure"] for run in shop.query(LOG)].count("outside") == 1

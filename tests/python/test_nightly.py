@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from conftest import S3
 
-from loader import libpq
-from loader.clients import add_client
-from loader.connection import Database, connect
-from loader.ingest import Result
-from loader.night import NightError, days_recomputed, markdown, message, only_night
-from loader.transform import NodeResult
+from loader.agency.clients import add_client
+from loader.database import libpq
+from loader.database.connection import Database, connect
+from loader.ingestion.ingest import Result
+from loader.nightly.night import NightError, days_recomputed, markdown, message, only_night
+from loader.nightly.transform import NodeResult
 
 FEEDS = r"""
 feeds:

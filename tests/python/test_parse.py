@@ -11,10 +11,12 @@ from typing import Any, BinaryIO, cast
 import pytest
 import zstandard
 
-from loader.decompress import decompressed
 from loader.errors import ContentError
-from loader.feeds import Feed
-from loader.parse import Reject, Row, client_key, parse
+from loader.files.compression import decompressed
+from loader.files.feeds import Feed
+from loader.files.records import Reject, Row
+from loader.files.rows import parse
+from loader.names import client_key
 
 ACME = "11111111-1111-1111-1111-111111111111"
 COLUMNS = {"date": "Date", "impressions": "Imps", "campaign_name": "Campaign"}

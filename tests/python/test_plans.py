@@ -9,7 +9,7 @@ from conftest import S3
 from product import product
 from test_load import FEED, GOOD, KEY, NOON
 
-from loader.server import Server
+from loader.database.server import Server
 
 READS = {
     "media.staging_media_raw": """

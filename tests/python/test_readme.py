@@ -12,7 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 from loader import cli
-from loader.embedded import CHECKOUT
+from loader.project import CHECKOUT
 
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
 PAGES = [CHECKOUT / "README.md", CHECKOUT / "DECISIONS.md", *sorted((CHECKOUT / "docs").glob("*.md"))]

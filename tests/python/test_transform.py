@@ -16,8 +16,8 @@ from conftest import S3
 from product import MARTS, Product, product
 from psycopg.errors import CheckViolation
 
-from loader.embedded import CHECKOUT
-from loader.server import Server
+from loader.database.server import Server
+from loader.project import CHECKOUT
 
 FEED: dict[str, Any] = {
     "location": "s3://drops/ttd/",

@@ -7,12 +7,12 @@ digits, never as floats: exact, and of bounded cost however long a hostile cell 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-Reason = Literal["fields", "date", "number", "name", "client"]
+from loader.files.records import Reason
+from loader.names import client_key, normalised, quoted, storable
 
 FIRST_DAY = date(2000, 1, 1)
 BIGINT = 2**63 - 1
@@ -26,7 +26,6 @@ SHARE = r"(?:0|[1-9][0-9]{0,5})\.[0-9]{6}"
 PLAIN_COUNT = re.compile(COUNT)
 PLAIN_REVENUE = re.compile(REVENUE)
 PLAIN_SHARE = re.compile(r"(?:0|[1-9][0-9]{0,5})\.([0-9]{1,6})")
-SHOWN = 80  # how much of a cell a sentence quotes
 
 
 class BadValueError(Exception):
@@ -157,40 +156,19 @@ def name(text: str, column: str) -> str:
         raise BadValueError("name", f"{column} has {len(normal)} characters, more than {NAME_LENGTH}")
     if "\0" in normal:
         raise BadValueError("name", f"{column} {quoted(text)} contains a NUL character")
-    if not normal.isascii() and printable(normal) != normal:
+    if not normal.isascii() and storable(normal) != normal:
         raise BadValueError("name", f"{column} {quoted(text)} contains half a character")
     return normal or NOT_SET
-
-
-def client_key(text: str) -> str:
-    """Brings a client's name or id to the form in which it is compared."""
-    return normalised(text).casefold()
 
 
 def client(text: str, clients: Mapping[str, str]) -> str:
     """Returns the id of a client by name or id."""
     found = clients.get(client_key(text))
     if found is None:
-        shown = printable(normalised(text))
+        shown = storable(normalised(text))
         what = f"client {quoted(text)} is unknown" if shown else "no client is named"
         raise BadValueError("client", f"{what}: add it, then load with --retry", shown)
     return found
-
-
-def normalised(text: str) -> str:
-    """Returns a text in NFC, trimmed."""
-    return text.strip() if text.isascii() else unicodedata.normalize("NFC", text).strip()
-
-
-def quoted(text: str) -> str:
-    """Returns a cell as a sentence shows it."""
-    shown = printable(text.strip())
-    return f'"{shown[:SHOWN]}…"' if len(shown) > SHOWN else f'"{shown}"'
-
-
-def printable(text: str) -> str:
-    r"""Writes what PostgreSQL's text cannot hold, NUL and lone surrogates, as \x00 and \ud800."""
-    return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 class Column(dict[str, "str | BadValueError | None"]):

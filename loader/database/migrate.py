@@ -1,4 +1,4 @@
-"""Brings a database to the form that this version declares in loader/schema/*.sql.
+"""Brings a database to the form that this version declares in loader/database/schema/*.sql.
 
 The files are idempotent and applied all together, in filename order, in one transaction: at any moment a
 database has either the old form or the new one. Whether anything changed is read from the catalogue.
@@ -21,7 +21,7 @@ LOCK_TIMEOUT = "5s"  # while a change waits for a table, everyone else waits beh
 
 
 def migrate(connection: psycopg.Connection) -> bool:
-    """Applies loader/schema; returns whether that changed anything.
+    """Applies loader/database/schema; returns whether that changed anything.
 
     Raises MediaError, with nothing changed, where someone holds a table for longer than LOCK_TIMEOUT.
     """

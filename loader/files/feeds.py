@@ -13,7 +13,8 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from loader.errors import FeedsError
-from loader.values import printable, quoted
+from loader.files.columns import MAPPED, REQUIRED
+from loader.names import quoted, storable
 
 LOCATION = re.compile(r"s3://(?P<bucket>[A-Za-z0-9][A-Za-z0-9._-]+)(?:/(?P<prefix>.*))?", re.DOTALL)
 SAMPLE = datetime(2023, 11, 28)
@@ -54,6 +55,7 @@ class Source(_Part):
 class Format(_Part):
     """How the file is written."""
 
+    type: Literal["csv"] = "csv"
     delimiter: str = ","
     encoding: str = "utf-8"
     date: str = "%Y-%m-%d"
@@ -91,19 +93,20 @@ class Client(_Part):
         return self
 
 
-class Columns(_Part):
-    """Where each column of media.staging_media_raw comes from; None: nowhere."""
+def _mapped(columns: object) -> object:
+    """Leaves out what is mapped to nothing, and checks that the rest are columns and the required ones."""
+    if not isinstance(columns, dict):
+        return columns
+    mapped = {column: source for column, source in columns.items() if source is not None}
+    if unknown := [str(column) for column in mapped if column not in MAPPED]:
+        raise ValueError(f"{unknown[0]} is not a column: there are {', '.join(MAPPED)}")
+    if missing := [column for column in REQUIRED if column not in mapped]:
+        raise ValueError(f"{missing[0]} is required")
+    return mapped
 
-    date: Source
-    impressions: Source
-    clicks: Source | None = None
-    ctr: Source | None = None
-    conversions: Source | None = None
-    conversion_revenue: Source | None = None
-    campaign_name: Source | None = None
-    strategy_name: Source | None = None
-    placement_name: Source | None = None
-    creative_name: Source | None = None
+
+Columns = Annotated[dict[str, Source], BeforeValidator(_mapped)]
+"""Where each column of media.staging_media_raw comes from; a column that is left out comes from nowhere."""
 
 
 class KeyMatch(NamedTuple):
@@ -192,7 +195,7 @@ def feed_of(feeds: Iterable[Feed], bucket: str, key: str) -> Feed | None:
 def read_feeds(path: Path) -> tuple[Feed, ...]:
     """Reads feeds.yml; raises FeedsError, which names file, feed and field."""
     declared = _document(path)
-    if odd := next((text for text in _texts(declared) if printable(text) != text), None):
+    if odd := next((text for text in _texts(declared) if storable(text) != text), None):
         raise FeedsError(f"{path}: {quoted(odd)}: no database holds NUL or half a character: take it out")
     if not isinstance(declared, dict) or set(declared) != {"feeds"}:
         raise FeedsError(f"{path}: begin with `feeds:` and nothing beside it")

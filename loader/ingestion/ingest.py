@@ -13,23 +13,24 @@ from uuid import UUID
 
 import psycopg
 
-from loader.connection import Database, connect
-from loader.decompress import decompressed
-from loader.errors import ContentError, MediaError
-from loader.feeds import Feed, KeyMatch
-from loader.ledger import (
+from loader.agency.clients import known_clients
+from loader.database.connection import Database, connect
+from loader.errors import ContentError, MediaError, one_sentence
+from loader.files.compression import decompressed
+from loader.files.feeds import Feed, KeyMatch
+from loader.files.rows import parse
+from loader.ingestion.ledger import (
     Recorded,
     begin_run,
     end_run,
-    known_clients,
     note_run,
     object_lock,
     recorded,
     run_in_force,
 )
-from loader.parse import client_key, parse
-from loader.s3 import ObjectReader, S3Object, open_object
-from loader.staging import Hashed, Rejects, cover, stage
+from loader.ingestion.s3 import ObjectReader, S3Object, open_object
+from loader.ingestion.staging import Hashed, Rejects, cover, stage
+from loader.names import client_key
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -97,14 +98,6 @@ def ingest(db: Database, client: S3Client, task: Task, watch: Watch = lambda *_:
             with suppress(MediaError, psycopg.Error), connect(db, "media_loader", autocommit=True) as again:
                 end_run(again, run, {"message": message})
         return _result(task, "failed", message, run, failure="outside")
-
-
-def one_sentence(error: Exception) -> str:
-    """Returns what an error says, on one line."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    if isinstance(error, OSError):
-        return f"the loader's machine failed ({text}): give it room in TMPDIR, then load again"
-    return text if isinstance(error, MediaError) else f"PostgreSQL: {text}"
 
 
 @dataclass(frozen=True, slots=True)

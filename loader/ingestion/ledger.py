@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,9 +13,8 @@ from uuid import UUID
 import psycopg
 from psycopg import sql
 
-from loader.feeds import Feed
-from loader.parse import client_key
-from loader.s3 import S3Object
+from loader.files.feeds import Feed
+from loader.ingestion.s3 import S3Object
 
 LATEST = (Path(__file__).parent / "sql" / "latest_runs.sql").read_bytes()
 
@@ -47,18 +45,6 @@ def recorded(connection: psycopg.Connection, bucket: str, key: str | None = None
         name: Recorded(run, etag, modified, failure, waits, tuple(clients or ()))
         for name, run, etag, modified, failure, waits, clients in found
     }
-
-
-def known_clients(connection: psycopg.Connection) -> dict[str, str]:
-    """Returns the ids of all clients by client_key of name and id; an id goes before a name.
-
-    A name that two clients share once case is folded (Straße, STRASSE) names neither: a guess could bill the
-    wrong one.
-    """
-    found = connection.execute("select id::text, name from media.clients").fetchall()
-    shared = Counter(client_key(name) for _, name in found)
-    names = {client_key(name): who for who, name in found if shared[client_key(name)] == 1}
-    return names | {client_key(who): who for who, _ in found}
 
 
 @contextmanager

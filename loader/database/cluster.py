@@ -3,7 +3,7 @@
     postgres/   the data            run/        socket (where its path is short enough) and log
     port        chosen once         password    for 127.0.0.1; the socket needs none, its directory is private
 
-Callers take care that only one process at a time starts or stops it (loader/embedded.py).
+Callers take care that only one process at a time starts or stops it (loader/database/embedded.py).
 """
 
 from __future__ import annotations
@@ -23,10 +23,18 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from loader import binaries
-from loader.binaries import Account
+from loader.database import binaries
+from loader.database.binaries import Account
+from loader.database.server import (
+    DATABASE,
+    LOOPBACK,
+    USER,
+    Server,
+    clear_leftovers,
+    port_is_free,
+    running_server,
+)
 from loader.errors import MediaError
-from loader.server import DATABASE, LOOPBACK, USER, Server, clear_leftovers, port_is_free, running_server
 
 PORTS = range(15432, 30000)  # below those that systems hand out to outgoing connections
 CUT_SECONDS = 10

@@ -1,4 +1,4 @@
--- All that loader/schema can change, in text: two results that differ mean that something was changed.
+-- All that loader/database/schema can change, in text: two results that differ mean that something was changed.
 with ours as (
     select oid, nspname from pg_namespace where nspname in ('media', 'media_ops', 'media_models')
 ),

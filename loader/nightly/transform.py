@@ -17,11 +17,11 @@ from typing import Any
 from dbt.cli.main import dbtRunner
 from psycopg.rows import dict_row
 
-from loader import libpq
-from loader.clients import find_client
-from loader.connection import Database, connect, require_tables
-from loader.embedded import CHECKOUT
+from loader.agency.clients import find_client
+from loader.database import libpq
+from loader.database.connection import Database, connect, require_tables
 from loader.errors import MediaError
+from loader.project import CHECKOUT
 
 Progress = Callable[[int, int], None]
 """Called after each node: which one it was, of how many."""

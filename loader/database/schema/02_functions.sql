@@ -25,7 +25,7 @@ end
 $$;
 
 -- Random ids for rows that have no natural key; time-ordered ones (PostgreSQL 18) keep the key's index in the cache.
--- The loader's COPY brings its own (loader/staging.py).
+-- The loader's COPY brings its own (loader/ingestion/staging.py).
 create or replace function media_ops.set_id_default(relation regclass) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare

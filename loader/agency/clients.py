@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import unicodedata
+from collections import Counter
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -11,10 +11,9 @@ from uuid import UUID
 
 import psycopg
 
+from loader.agency.rates import parsed_cpm, set_rate
 from loader.errors import MediaError
-from loader.ledger import known_clients
-from loader.parse import client_key
-from loader.rates import parsed_cpm, set_rate
+from loader.names import client_key, normalised
 
 NAME_LIMIT = 255
 COLUMNS = ("name", "cpm", "effective_date")
@@ -30,9 +29,21 @@ class Client:
     cpm: str | None
 
 
+def known_clients(connection: psycopg.Connection) -> dict[str, str]:
+    """Returns the ids of all clients by client_key of name and id; an id goes before a name.
+
+    A name that two clients share once case is folded (Straße, STRASSE) names neither: a guess could bill the
+    wrong one.
+    """
+    found = connection.execute("select id::text, name from media.clients").fetchall()
+    shared = Counter(client_key(name) for _, name in found)
+    names = {client_key(name): who for who, name in found if shared[client_key(name)] == 1}
+    return names | {client_key(who): who for who, _ in found}
+
+
 def add_client(connection: psycopg.Connection, name: str) -> UUID:
     """Adds a client; returns its id. MediaError where the name will not do or is taken, in whatever case."""
-    name = unicodedata.normalize("NFC", name).strip()
+    name = normalised(name)
     if not name or len(name) > NAME_LIMIT or not name.isprintable():
         raise MediaError(
             f"{name[:60]!r} is no name for a client: give 1 to {NAME_LIMIT} printable characters"

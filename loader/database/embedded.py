@@ -4,7 +4,7 @@ A command takes a lease: it starts the server if needed, and the last lease to e
 start` asked for it to be kept or someone else is connected. Leases are file locks, so a killed process leaves
 none behind; starting and stopping happen under a lock of their own, so processes never race.
 
-    python -m loader.embedded      prints profiles.yml for this checkout (make install)
+    python -m loader.database.embedded      prints profiles.yml for this checkout (make install)
 """
 
 from __future__ import annotations
@@ -21,13 +21,11 @@ from types import MappingProxyType
 
 import psycopg
 
-from loader import binaries, libpq
-from loader.cluster import Cluster
+from loader.database import binaries, libpq
+from loader.database.cluster import Cluster
+from loader.database.server import DATABASE, LOOPBACK, USER, Server, running_server
 from loader.errors import MediaError
-from loader.server import DATABASE, LOOPBACK, USER, Server, running_server
-
-CHECKOUT = Path(__file__).resolve().parents[1]
-MEDIA = CHECKOUT / ".media"
+from loader.project import CHECKOUT, MEDIA
 
 # For two cores, a few GB of memory and bulk loads. Durability (fsync, synchronous_commit) stays on.
 SETTINGS: Mapping[str, str] = MappingProxyType(

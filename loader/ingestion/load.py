@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from loader.connection import Database, connect, require_tables
+from loader.agency.clients import known_clients
+from loader.database.connection import Database, connect, require_tables
 from loader.errors import MediaError
-from loader.feeds import Feed, feed_of
-from loader.ingest import Result, Task, ingest
-from loader.ledger import Recorded, known_clients, recorded
-from loader.parse import client_key
-from loader.s3 import S3Object, connect_s3, objects
+from loader.files.feeds import Feed, feed_of
+from loader.ingestion.ingest import Result, Task, ingest
+from loader.ingestion.ledger import Recorded, recorded
+from loader.ingestion.s3 import S3Object, connect_s3, objects
+from loader.names import client_key
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -42,7 +42,7 @@ create table if not exists media_ops.applied_schema (
     digest text primary key,
     applied_at timestamp not null default (now() at time zone 'utc')
 );
-comment on table media_ops.applied_schema is 'Which forms of loader/schema were applied to this database.';
+comment on table media_ops.applied_schema is 'Which forms of loader/database/schema were applied to this database.';
 comment on column media_ops.applied_schema.digest is 'The digest of the files.';
 comment on column media_ops.applied_schema.applied_at is 'When first, UTC.';
 grant select on media_ops.applied_schema to media_loader, media_transformer;

@@ -1,25 +1,18 @@
-"""Which database a command works on, and connections to it.
-
-libpq's PG* variables alone decide: if one of those that say where and as whom to connect is set, they count
-as in psql; if none is, the embedded PostgreSQL of the checkout serves.
-"""
+"""A database, and connections to it in the role whose work is to be done."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from loader import libpq
-from loader.embedded import CHECKOUT, MEDIA, Embedded
+from loader.database import libpq
+from loader.database.migrate import is_current
 from loader.errors import MediaError
-from loader.migrate import is_current
 
 CONNECT_TIMEOUT_SECONDS = "15"
 
@@ -38,32 +31,12 @@ class Database:
         return libpq.without(os.environ) | dict(self.env)
 
 
-@contextmanager
-def database(directory: Path | None = None) -> Iterator[Database]:
-    """Yields the database that the environment names; with `directory`, the embedded one in that directory.
-
-    Within the block os.environ names it too, for dbt in this process. MediaError where it does not answer.
-    """
-    named = libpq.named()
-    if named and directory is None:
-        yield _named(named)
-        return
-    embedded = Embedded(directory or MEDIA)
-    with libpq.replaced({}), embedded.lease() as server:
-        with server.connect("media") as connection:
-            version = connection.info.parameter_status("server_version")
-        inside = embedded.directory.absolute().is_relative_to(CHECKOUT)
-        place = f"{embedded.directory.absolute().relative_to(CHECKOUT)}/" if inside else embedded.directory
-        with libpq.replaced(server.environment()):
-            yield Database(f"embedded PostgreSQL {version} in {place}", server.environment())
-
-
 def connect(db: Database, role: str | None = None, *, autocommit: bool = False) -> psycopg.Connection:
     """Opens a connection in UTC, acting as `role` (a group role of ours) where one is named.
 
     Raises MediaError where the server cannot be reached, or where we may not act as that role.
     """
-    connection = _open(db.description, db.env)
+    connection = open_connection(db.description, db.env)
     if role is not None:
         try:
             connection.execute(sql.SQL("set role {}").format(sql.Identifier(role)))
@@ -96,20 +69,8 @@ def require_tables(connection: psycopg.Connection) -> None:
         )
 
 
-def _named(named: Mapping[str, str]) -> Database:
-    """Returns the database of the environment, spelled out.
-
-    libpq completes it from a service file, .pgpass and its own defaults, which dbt does not read.
-    """
-    with _open("PostgreSQL", named) as connection:
-        info = connection.info
-        used = info.get_parameters() | {"password": info.password}
-        used |= {"host": info.host, "port": str(info.port), "user": info.user, "dbname": info.dbname}
-    env = {name: used[keyword] for name, keyword in libpq.KEYWORDS.items() if used.get(keyword)} | dict(named)
-    return Database(f"PostgreSQL at {used['host']}:{used['port']}/{used['dbname']} as {used['user']}", env)
-
-
-def _open(description: str, env: Mapping[str, str]) -> psycopg.Connection:
+def open_connection(description: str, env: Mapping[str, str]) -> psycopg.Connection:
+    """Opens a connection in UTC and autocommit, as the PG* variables of `env` say; MediaError if it fails."""
     named = make_conninfo(
         **{libpq.KEYWORDS[name]: value for name, value in env.items() if libpq.KEYWORDS[name]}
     )

@@ -1,7 +1,4 @@
-"""The demo: a story told on sample data, in a database and an S3 of its own.
-
-python -m loader.demo stop      stops the demo's database, which otherwise stays for looking further
-"""
+"""The demo: a story told on sample data, in a database and an S3 of its own."""
 
 from __future__ import annotations
 
@@ -24,16 +21,20 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from loader import clients, demo_data, rates, runs
-from loader.connection import Database, connect, database
+from loader.agency import clients, rates
 from loader.console import printable, say
-from loader.embedded import CHECKOUT, MEDIA, Embedded, profile
+from loader.database.choice import database
+from loader.database.connection import Database, connect
+from loader.database.embedded import Embedded, profile
+from loader.database.migrate import migrate
+from loader.database.server import DATABASE, Server
+from loader.demo import sample_data as demo_data
 from loader.errors import MediaError
-from loader.feeds import read_feeds
-from loader.load import load
-from loader.migrate import migrate
-from loader.s3 import connect_s3
-from loader.server import DATABASE, Server
+from loader.files.feeds import read_feeds
+from loader.ingestion import runs
+from loader.ingestion.load import load
+from loader.ingestion.s3 import connect_s3
+from loader.project import CHECKOUT, MEDIA
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -215,7 +216,7 @@ class Story:
 
     def _night(self) -> None:
         """Loads what is new, brings the marts up to date and says what that changed."""
-        from loader.transform import transform
+        from loader.nightly.transform import transform
 
         results = load(self.db, read_feeds(self.feeds_file))
         _insist([f"{result.uri}: {result.message}" for result in results if result.status == "failed"])
@@ -362,10 +363,3 @@ def _say_how_to_look_further(directory: Path, server: Server) -> None:
 def _short(path: Path) -> str:
     inside = path.is_relative_to(CHECKOUT)
     return str(path.relative_to(CHECKOUT)) if inside else str(path)
-
-
-if __name__ == "__main__":
-    if sys.argv[1:] == ["stop"]:
-        say("stopped" if Embedded(DIRECTORY).stop() else "it was not running")
-    else:
-        sys.exit("usage: python -m loader.demo stop")

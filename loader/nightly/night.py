@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 
-from loader.connection import Database, connect, require_tables
+from loader.database.connection import Database, connect, require_tables
 from loader.errors import MediaError
-from loader.ingest import Result
-from loader.transform import NodeResult
+from loader.ingestion.ingest import Result
+from loader.nightly.transform import NodeResult
 
 LOCK = 0x6D65646961  # "media"; the loader's locks on objects are pairs, which never meet a single number
 LIST = "int_days_to_rebuild"

@@ -8,21 +8,20 @@ import secrets
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import repeat
 from typing import IO, Any, BinaryIO
 from uuid import UUID
 
 import psycopg
+from psycopg import sql
 
-from loader.parse import Block, Reject
+from loader.files.columns import STAGED, Kind
+from loader.files.records import Block, Reject
 
-STAGE = """
-copy media.staging_media_raw (
-    id, ingestion_run_id, client_id, date, campaign_name, strategy_name, placement_name, creative_name,
-    impressions, clicks, ctr, conversions, conversion_revenue
-) from stdin
-"""
+STAGE = sql.SQL("copy media.staging_media_raw (id, ingestion_run_id, {}) from stdin").format(
+    sql.SQL(", ").join(map(sql.Identifier, STAGED))
+)
 REJECT = """
 copy media_ops.rejected_rows (run_id, line_number, raw_line, reason, sentence, client_name) from stdin
 """
@@ -119,15 +118,22 @@ def stage(
                 rejects.add(reject)
             if not block.columns[0]:
                 continue
-            client, day, *names, views, clicks, ctr, sales, revenue = block.columns
-            covered.update(zip(client, day, strict=True))
-            texts = (map(escaped.__getitem__, name) for name in names)
-            figures = (views, clicks, [NULL if share is None else share for share in ctr], sales, revenue)
-            keys = (ids.next(len(day)), repeat(identity, len(day)))
-            lines = map("\t".join, zip(*keys, client, day, *texts, *figures, strict=True))
+            columns = dict(zip(STAGED, block.columns, strict=True))
+            days = columns["date"]
+            covered.update(zip(columns["client_id"], days, strict=True))
+            texts = [_texts(STAGED[column], cells, escaped) for column, cells in columns.items()]
+            keys = (ids.next(len(days)), repeat(identity, len(days)))
+            lines = map("\t".join, zip(*keys, *texts, strict=True))
             copy.write("\n".join(lines) + "\n")
-            staged(len(day))
+            staged(len(days))
     return covered
+
+
+def _texts(kind: Kind, cells: Sequence[Any], escaped: _Escaped) -> Iterable[str]:
+    """Returns a column's cells as COPY's text format wants them: only names can hold a special character."""
+    if kind == "name":
+        return map(escaped.__getitem__, cells)
+    return [NULL if cell is None else cell for cell in cells] if kind == "share" else cells
 
 
 def cover(connection: psycopg.Connection, run: UUID, covered: Counter[tuple[str, str]]) -> None:

@@ -1,0 +1,1 @@
+"""The database: connections, migrations with schema/, and the embedded server."""

@@ -1,0 +1,34 @@
+"""The columns of `media.staging_media_raw` that a file fills: the loader's one list of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+Kind = Literal["date", "count", "share", "amount", "name", "client"]
+"""How a cell of the column is read: see loader/files/rows.py."""
+
+STAGED: Mapping[str, Kind] = {
+    "client_id": "client",
+    "date": "date",
+    "campaign_name": "name",
+    "strategy_name": "name",
+    "placement_name": "name",
+    "creative_name": "name",
+    "impressions": "count",
+    "clicks": "count",
+    "ctr": "share",
+    "conversions": "count",
+    "conversion_revenue": "amount",
+}
+"""In the order in which COPY sends them."""
+
+MAPPED = tuple(column for column, kind in STAGED.items() if kind != "client")
+"""What a feed maps under `columns`; the client has a setting of its own."""
+
+REQUIRED = ("date", "impressions")
+
+# The first rule that a row breaks is the reason for which it is rejected: date, then numbers, names, client.
+_RANK = {"date": 0, "count": 1, "share": 1, "amount": 1, "name": 2, "client": 3}
+CHECKED = tuple(sorted(STAGED, key=lambda column: _RANK[STAGED[column]]))
+"""In the order in which a row's cells are checked."""

@@ -1,0 +1,150 @@
+"""From a file's records to rows ready for COPY and to rejects; no S3, no SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from functools import partial
+from itertools import compress
+from operator import attrgetter
+from typing import BinaryIO
+
+from loader.errors import ContentError
+from loader.files import values
+from loader.files.columns import CHECKED, STAGED, Kind
+from loader.files.feeds import Feed, Source
+from loader.files.formats import FORMATS
+from loader.files.records import Block, Records, Reject
+from loader.files.values import BadValueError, Column, Numbers
+from loader.names import normalised, quoted, storable
+
+RAW_LENGTH = 10_000
+
+
+def parse(
+    stream: BinaryIO, feed: Feed, *, clients: Mapping[str, str], key_client: str | None, last_modified: date
+) -> Iterator[Block]:
+    """Yields the rows and rejects of a file, block by block.
+
+    `clients` maps client_key() of each id and name to the id; `key_client` is what the object's key says.
+    Raises ContentError where the file as a whole cannot be loaded.
+    """
+    titles, blocks = FORMATS[feed.format.type](stream, feed.format)
+    indexes, constants = _sources(feed, titles, key_client)
+    readers = _readers(feed, clients, last_modified + timedelta(days=1))
+    for records in blocks:
+        whole, rejects = _of_width(records, len(titles))
+        if whole.cells:
+            cells = [*zip(*whole.cells, strict=True), *((text,) * len(whole.cells) for text in constants)]
+            yield _checked(readers, [cells[index] for index in indexes], whole, rejects)
+        elif rejects:
+            yield Block([()] * len(STAGED), rejects)
+
+
+def _of_width(records: Records, width: int) -> tuple[Records, list[Reject]]:
+    """Takes out blank records and those with another number of fields than the header."""
+    if width > 1 and set(map(len, records.cells)) == {width}:
+        return records, []
+    kept, rejects = [], []
+    for fields, line, text in zip(*records, strict=True):
+        if len(fields) < 2 and not "".join(fields).strip():
+            continue
+        if len(fields) == width:
+            kept.append((fields, line, text))
+        else:
+            sentence = f"{len(fields)} fields where the header has {width}"
+            rejects.append(Reject(line, _raw(text), "fields", sentence))
+    return Records(*map(list, zip(*kept, strict=True))) if kept else Records([], [], []), rejects
+
+
+def _checked(
+    readers: Sequence[Column], cells: Sequence[Sequence[str]], records: Records, rejects: list[Reject]
+) -> Block:
+    """Reads the cells, given in the order of CHECKED; a row's first error is what it is rejected for."""
+    columns = [reader.read(texts) for reader, texts in zip(readers, cells, strict=True)]
+    errors: dict[int, BadValueError] = {}
+    for reader, column in zip(readers, columns, strict=True):
+        if reader.refuses:
+            found = ((row, value) for row, value in enumerate(column) if isinstance(value, BadValueError))
+            errors = {**dict(found), **errors}
+    if errors:
+        good = [row not in errors for row in range(len(records.cells))]
+        columns = [list(compress(column, good)) for column in columns]
+        rejects += (
+            Reject(records.lines[row], _raw(records.texts[row]), bad.reason, bad.sentence, bad.client)
+            for row, bad in errors.items()
+        )
+        rejects.sort(key=attrgetter("line"))
+    ordered = [columns[CHECKED.index(column)] for column in STAGED]
+    return Block(ordered, rejects)
+
+
+def _sources(feed: Feed, header: list[str], key_client: str | None) -> tuple[list[int], list[str]]:
+    """Returns the index of each of CHECKED in a record, and the constants to append to every record."""
+    named = feed.client.name if feed.client.key_group is None else key_client
+    sources = {**feed.columns, "client_id": feed.client.column or Source(constant=named or "")}
+    indexes: list[int] = []
+    constants: list[str] = []
+    for column in CHECKED:
+        source = sources.get(column, Source(constant=""))  # unmapped is blank in every row
+        if source.constant is None:
+            indexes.append(_index("client" if column == "client_id" else column, source, header))
+        else:
+            indexes.append(len(header) + len(constants))
+            constants.append(source.constant)
+    return indexes, constants
+
+
+def _index(column: str, source: Source, header: list[str]) -> int:
+    if source.position is not None:
+        if source.position > len(header):
+            raise ContentError(
+                f"{column} is mapped to position {source.position}, but the header has {len(header)} columns"
+                f" ({_titles(header)}): correct the mapping in feeds.yml"
+            )
+        return source.position - 1
+    title = normalised(source.header or "")
+    found = [index for index, other in enumerate(header) if other == title]
+    if not found:
+        raise ContentError(
+            f"{column} is mapped to the header {quoted(title)}, which the file does not have"
+            f" (it has {_titles(header)}): correct the mapping in feeds.yml"
+        )
+    if len(found) > 1:
+        positions = ", ".join(str(index + 1) for index in found[:10])
+        raise ContentError(
+            f"{column} is mapped to the header {quoted(title)}, which stands at the positions"
+            f" {positions}: write {{position: {found[0] + 1}}} or another of them in feeds.yml"
+        )
+    return found[0]
+
+
+def _titles(header: list[str]) -> str:
+    titles = ", ".join(storable(title) for title in header[:100])
+    return titles if len(titles) <= 1_000 and len(header) <= 100 else f"{titles[:1_000]}…"
+
+
+def _readers(feed: Feed, clients: Mapping[str, str], latest: date) -> list[Column]:
+    """Returns the reader of each of CHECKED."""
+    form = feed.format
+    pointed = form.decimal == "."
+
+    def numbers(column: str) -> Numbers:
+        return Numbers(column, form.decimal, form.currency, form.fractional)
+
+    kinds: Mapping[Kind, Callable[[str], Column]] = {
+        "date": lambda _: Column(partial(values.day, form=form.date, latest=latest)),
+        "count": lambda column: Column(numbers(column).count, values.COUNT),
+        "share": lambda column: Column(numbers(column).share, values.SHARE if pointed else None),
+        "amount": lambda column: Column(numbers(column).revenue, values.REVENUE if pointed else None),
+        "name": lambda column: Column(partial(values.name, column=column)),
+        "client": lambda _: Column(partial(values.client, clients=clients)),
+    }
+    return [kinds[STAGED[column]](column) for column in CHECKED]
+
+
+def _raw(text: str) -> str:
+    """Returns a record's text as the table of rejects keeps it."""
+    text = text.removesuffix("\n").removesuffix("\r")
+    cut = storable(text[:RAW_LENGTH])
+    return cut if len(text) <= RAW_LENGTH else f"{cut}… ({len(text):,} characters)"

@@ -1,0 +1,15 @@
+"""Where the project's own files are: everything that is not Python is read from the checkout."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+MEDIA = CHECKOUT / ".media"
+"""What the embedded servers keep; ignored by Git."""
+
+
+def feeds_file() -> Path:
+    """Returns the path of feeds.yml: MEDIA_FEEDS, or the checkout's own."""
+    return Path(os.environ.get("MEDIA_FEEDS") or CHECKOUT / "feeds.yml")
