@@ -1,8 +1,7 @@
 -- Tonight's work, frozen: the days whose fingerprint differs from the one they were last built from, with all that
 -- they are to be built from. A load, a new rate or a retraction during the build waits for the next one.
 {{ config(
-    materialized='incremental', incremental_strategy='replace', full_refresh=false, on_schema_change='fail',
-    pre_hook=[lock_marts(), "select media_ops.refresh_statistics()"],
+    materialized='work_list', pre_hook=[lock_marts(), "select media_ops.refresh_statistics()"],
     post_hook=["{{ forget_days_built() }}", "analyze {{ this }}"]
 ) }}
 
@@ -12,19 +11,26 @@ with compared as (
 
 chosen as (
     select
-        compared.client_id,
-        compared.date,
-        date_trunc('week', compared.date)::date as week_start,
-        date_trunc('month', compared.date)::date as month_start,
-        compared.fingerprint,
-        compared.cpm,
-        compared.live_run_ids,
-        compared.staged_run_ids,
-        compared.aliases_fingerprint,
-        compared.names_may_vanish,
-        '{{ invocation_id }}' as build_id
+        compared.*,
+        compared.has_changed or {{ rebuild_asked_for('compared') }} as is_chosen
     from compared
-    where compared.has_changed or {{ rebuild_asked_for('compared') }}
+),
+
+frozen as (
+    select
+        chosen.client_id,
+        chosen.date,
+        chosen.fingerprint,
+        chosen.cpm,
+        chosen.live_run_ids,
+        chosen.staged_run_ids,
+        chosen.aliases_fingerprint,
+        chosen.names_may_vanish or {{ flags.FULL_REFRESH }} as names_may_vanish,
+        -- Every day is recomputed: whatever a mart holds beside what its model then returns is out of date.
+        not exists (select 1 from chosen as other where not other.is_chosen) as is_everything,
+        '{{ invocation_id }}' as build_id
+    from chosen
+    where chosen.is_chosen
 )
 
-select * from chosen
+select * from frozen

@@ -1,8 +1,5 @@
 -- The names that tonight's days staged, once each: as staged, as they stand after aliases, and their ids.
-{{ config(
-    materialized='incremental', incremental_strategy='replace', full_refresh=false, on_schema_change='fail',
-    pre_hook=lock_marts(), post_hook="analyze {{ this }}"
-) }}
+{{ config(materialized='work_list', pre_hook=lock_marts(), post_hook="analyze {{ this }}") }}
 
 with days_to_rebuild as (
     select * from {{ ref('int_days_to_rebuild') }}
@@ -27,10 +24,7 @@ runs_to_read as (
 staged as (
     select distinct
         media_rows.client_id,
-        media_rows.campaign_name as staged_campaign,
-        media_rows.strategy_name as staged_strategy,
-        media_rows.placement_name as staged_placement,
-        media_rows.creative_name as staged_creative
+        {{ staged_names('media_rows') }}
     from runs_to_read
     inner join media_rows
         on

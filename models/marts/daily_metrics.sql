@@ -1,6 +1,5 @@
 {{ config(
-    unique_key=['date', 'creative_id'], meta={'scope': ['client_id', 'date']},
-    post_hook=[protect_mart(), "{{ delete_vanished_names() }}"]
+    unique_key=['date', 'creative_id'], meta={'period': 'day'}, post_hook="{{ delete_vanished_names() }}"
 ) }}
 
 -- depends_on: {{ ref('creatives') }} (the foreign keys point into it)
@@ -37,10 +36,7 @@ summed as (
         names.strategy_id,
         names.placement_id,
         names.creative_id,
-        sum(media_rows.impressions) as impressions,
-        sum(media_rows.clicks) as clicks,
-        sum(media_rows.conversions) as conversions,
-        sum(media_rows.conversion_revenue) as conversion_revenue
+        {{ summed_rows('media_rows') }}
     from runs_to_read
     inner join media_rows
         on
@@ -69,10 +65,7 @@ counted as (
         summed.strategy_id,
         summed.placement_id,
         summed.creative_id,
-        {{ fitted_count('summed.impressions') }} as impressions,
-        {{ fitted_count('summed.clicks') }} as clicks,
-        {{ fitted_count('summed.conversions') }} as conversions,
-        {{ fitted('summed.conversion_revenue', 12, 2) }} as conversion_revenue
+        {{ fitted_rows('summed') }}
     from summed
 ),
 
@@ -103,11 +96,7 @@ daily_metrics as (
         divided.strategy_id,
         divided.placement_id,
         divided.creative_id,
-        divided.impressions,
-        divided.clicks,
-        divided.conversions,
-        divided.conversion_revenue,
-        divided.spend,
+        {{ columns_of('divided', mart_figures('day')) }},
         {{ fitted_ratios() }},
         {{ utc_now() }} as created_at,
         {{ utc_now() }} as updated_at

@@ -1,4 +1,4 @@
-{{ config(unique_key=['strategy_id', 'name'], post_hook=protect_mart()) }}
+{{ config(unique_key=['strategy_id', 'name']) }}
 
 with names as (
     select * from {{ ref('int_names_staged') }}

@@ -161,7 +161,7 @@ def models(shop: Product) -> Iterator[Path]:
 
 def test_a_new_column_is_filled_where_a_rebuild_is_asked_for(shop: Product, models: Path) -> None:
     model, columns = (models / f"marts/daily_metrics.{kind}" for kind in ("sql", "yml"))
-    now, then = "        divided.spend,\n", "        (2 * divided.clicks)::bigint as paws,\n"
+    now, then = "        {{ fitted_ratios() }},\n", "        (2 * divided.clicks)::bigint as paws,\n"
     model.write_text(model.read_text().replace(now, now + then))
     now, then = "      - name: created_at\n", "      - name: paws\n        data_type: bigint\n"
     columns.write_text(columns.read_text().replace(now, then + now))

@@ -1,0 +1,11 @@
+{#- Indexes bear the names that `indexes: [{name: …}]` gives them. Dropped first where one has the name: after a swap the
+    old table's index still does. An index without a name is created as dbt does it. -#}
+{% macro postgres__get_create_index_sql(relation, index_dict) -%}
+    {%- if 'name' not in index_dict -%}
+        {{ dbt.postgres__get_create_index_sql(relation, index_dict) }}
+    {%- else -%}
+    drop index if exists {{ relation.schema }}.{{ index_dict['name'] }};
+    create {{ 'unique ' if index_dict.get('unique') }}index {{ index_dict['name'] }}
+    on {{ relation }} ({{ index_dict['columns'] | join(', ') }})
+    {%- endif -%}
+{%- endmacro %}

@@ -1,0 +1,37 @@
+{#- A view replaced in place, by one build at a time. The stock materialisation swaps it for a new one and drops the
+    old with all that reads from it, which a second build would find missing. Only a view whose columns changed is
+    dropped first: `create or replace` cannot take columns away. -#}
+{% materialization view, adapter='postgres' %}
+    {%- set existing_relation = load_cached_relation(this) -%}
+    {%- set target_relation = this.incorporate(type='view') -%}
+    {{ run_hooks(pre_hooks, inside_transaction=False) }}
+    {{ run_hooks(pre_hooks, inside_transaction=True) }}
+    {%- if existing_relation is not none and not existing_relation.is_view -%}
+        {%- do adapter.drop_relation(existing_relation) -%}
+    {%- endif -%}
+    {%- if config.get('contract').enforced -%}
+        {{ get_assert_columns_equivalent(sql) }}
+    {%- endif -%}
+    {% call statement('main') -%}
+        {{ config.get('sql_header') or '' }}
+        select pg_advisory_xact_lock(hashtext('media views'));
+        do $create_view$
+        begin
+            create or replace view {{ target_relation }} as (
+            {{ sql }}
+            );
+        exception when invalid_table_definition then
+            drop view {{ target_relation }} cascade;
+            create view {{ target_relation }} as (
+            {{ sql }}
+            );
+        end
+        $create_view$
+    {%- endcall %}
+    {% do apply_grants(target_relation, config.get('grants'), should_revoke=True) %}
+    {% do persist_docs(target_relation, model) %}
+    {{ run_hooks(post_hooks, inside_transaction=True) }}
+    {{ adapter.commit() }}
+    {{ run_hooks(post_hooks, inside_transaction=False) }}
+    {{ return({'relations': [target_relation]}) }}
+{% endmaterialization %}

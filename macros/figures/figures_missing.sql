@@ -1,0 +1,18 @@
+{#- Which figures of a row are null although what they are made of is there: they do not fit their columns. `priced`
+    says whether a spend is to be expected. -#}
+{% macro figures_missing(row, period, priced) -%}
+    concat_ws(
+        ', '
+        {%- for name in mart_figures(period) %},
+        case when {{ row }}.{{ name }} is null {%- if name == 'spend' %} and {{ priced }}{% endif %} then '{{ name }}' end
+        {%- endfor %}
+        {%- for name, (numerator, denominator, _) in ratios().items() %}
+        {%- set numerator = numerator | replace('revenue', 'conversion_revenue') if period == 'day' else numerator %},
+        case
+            when
+                {{ row }}.{{ name }} is null and {{ row }}.{{ numerator }} is not null and {{ row }}.{{ denominator }} <> 0
+                then '{{ name }}'
+        end
+        {%- endfor %}
+    )
+{%- endmacro %}

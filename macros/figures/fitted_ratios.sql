@@ -1,0 +1,7 @@
+{#- Every ratio, rounded half away from zero to its column, from what exact_ratios() computed. -#}
+{% macro fitted_ratios() -%}
+    {%- for name, (_, _, scale) in ratios().items() -%}
+    {{ fitted('exact_' ~ name, 12, scale) }} as {{ name }}
+    {{- ',\n    ' if not loop.last }}
+    {%- endfor -%}
+{%- endmacro %}

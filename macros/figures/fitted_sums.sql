@@ -1,0 +1,8 @@
+{#- The figures of a summary. `summed`: the rows of the relation are sums already, and are only fitted to their columns. -#}
+{% macro fitted_sums(relation, period, summed=false) -%}
+    {%- for alias, (name, kind) in mart_figures(period).items() -%}
+    {%- set column = relation ~ '.' ~ name -%}
+    {{ fitted_as(kind, column if summed else sum_or_null(column)) }} as {{ alias }}
+    {{- ',\n    ' if not loop.last }}
+    {%- endfor -%}
+{%- endmacro %}

@@ -1,0 +1,26 @@
+{#- Staged name paths (client_id and what staged_names() gives) with the name and the id of every level, after aliases. -#}
+{% macro names_after_aliases(staged, aliases) -%}
+    {%- set path = ['resolved.client_id'] -%}
+    select
+        resolved.*,
+        {%- for level in levels() %}
+        {%- do path.append('resolved.' ~ level ~ '_name') %}
+        {{ natural_key_id(level, path) }} as {{ level }}_id{{ ',' if not loop.last }}
+        {%- endfor %}
+    from (
+        select
+            staged.*,
+            {%- for level in levels() %}
+            coalesce({{ level }}_alias.stands_for, staged.staged_{{ level }})::varchar(255) as {{ level }}_name
+            {{- ',' if not loop.last }}
+            {%- endfor %}
+        from {{ staged }} as staged
+        {%- for level in levels() %}
+        left join {{ aliases }} as {{ level }}_alias
+            on
+                staged.client_id = {{ level }}_alias.client_id
+                and {{ level }}_alias.level = '{{ level }}'
+                and staged.staged_{{ level }} = {{ level }}_alias.name
+        {%- endfor %}
+    ) as resolved
+{%- endmacro %}

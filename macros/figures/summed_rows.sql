@@ -1,0 +1,7 @@
+{#- The sum of every additive figure of staged rows, which are never null. -#}
+{% macro summed_rows(rows) -%}
+    {%- for name in additive_figures() -%}
+    sum({{ rows }}.{{ name }}) as {{ name }}
+    {{- ',\n    ' if not loop.last }}
+    {%- endfor -%}
+{%- endmacro %}

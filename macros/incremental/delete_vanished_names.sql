@@ -1,0 +1,36 @@
+{#- After daily_metrics let go of them: the names that no run that counts stages any more. Only a retraction or a
+    changed alias can make a name vanish, so only then are the clients concerned read again. -#}
+{% macro delete_vanished_names() -%}
+    {%- if execute and not flags.EMPTY and run_query(
+        'select exists (select from ' ~ days_to_rebuild() ~ ' as days where names_may_vanish)'
+    ).columns[0].values()[0] -%}
+    create temporary table names_left on commit drop as
+    with clients as (
+        select distinct client_id from {{ days_to_rebuild() }} as days where names_may_vanish
+    ),
+
+    staged as (
+        select distinct
+            staging.client_id,
+            {{ staged_names('staging') }}
+        from clients
+        inner join {{ ref('int_days_fingerprinted') }} as days on clients.client_id = days.client_id
+        cross join unnest(days.staged_run_ids) as run (id)
+        inner join {{ ref('stg_media_rows') }} as staging
+            on run.id = staging.run_id and days.client_id = staging.client_id and days.date = staging.date
+    )
+
+    {{ names_after_aliases('staged', ref('int_name_aliases')) }};
+        {%- for level, table in levels().items() | list | reverse %}
+    delete from {{ this.incorporate(path={'identifier': table}) }} as dimension
+    where
+        dimension.client_id in (select client_id from {{ days_to_rebuild() }} as days where names_may_vanish)
+        and not exists (select from names_left where names_left.{{ level }}_id = dimension.id)
+        and not exists (
+            select from {{ this }} as daily_metrics where daily_metrics.{{ level }}_id = dimension.id
+        );
+        {%- endfor %}
+    {%- else -%}
+    select 1
+    {%- endif -%}
+{%- endmacro %}

@@ -1,0 +1,21 @@
+{#- Whether a day is to be built again although nothing about it changed: a mart is missing (new, or dropped by someone),
+    --full-refresh, or the vars rebuild_from, rebuild_to and rebuild_client. -#}
+{% macro rebuild_asked_for(days) -%}
+    {%- set filled_by_days = marts() | selectattr('config.materialized', 'equalto', 'incremental') -%}
+    {%- set missing = [] -%}
+    {%- for mart in filled_by_days -%}
+        {%- do missing.append("to_regclass('" ~ api.Relation.create(schema=mart.schema, identifier=mart.alias) ~ "') is null") -%}
+    {%- endfor -%}
+    ({{ missing | join(' or ') or 'false' }})
+    {%- if flags.FULL_REFRESH %}
+    or true
+    {%- elif var('rebuild_from') or var('rebuild_to') or var('rebuild_client') %}
+    or (
+        {{ days }}.date >= '{{ var("rebuild_from") or "-infinity" }}'::date
+        and {{ days }}.date <= '{{ var("rebuild_to") or "infinity" }}'::date
+        {%- if var('rebuild_client') %}
+        and {{ days }}.client_id = '{{ var("rebuild_client") }}'::uuid
+        {%- endif %}
+    )
+    {%- endif -%}
+{%- endmacro %}

@@ -1,0 +1,43 @@
+{#- Remembers what the days of the frozen list were built from: the list's own fingerprints, not today's, and only if
+    this build froze the list, every mart that depends on it succeeded, and the aliases are still those of the list
+    (they alone are not frozen with it). The lock stands before the statement that reads the list, in one transaction
+    with it: what a build that freezes a new list meanwhile has forgotten must stay forgotten. -#}
+{% macro record_days_built(results) -%}
+    {%- if execute and not flags.EMPTY -%}
+        {%- set done = results | selectattr('status', 'equalto', 'success') | map(attribute='node.name') | list -%}
+        {%- set needed = ['int_days_to_rebuild', 'int_names_staged'] + marts() | map(attribute='name') | list -%}
+        {%- if needed | reject('in', done) | list | length == 0 -%}
+            {%- set list = bookkeeping('int_days_to_rebuild') -%}
+            {%- set aliases = bookkeeping('int_aliases_fingerprinted') -%}
+            {%- set built = bookkeeping('days_built') -%}
+    begin;
+    {{ lock_marts() }};
+    with own_list as (
+        select * from {{ list }} where build_id = '{{ invocation_id }}'
+    ),
+    gone as (
+        delete from {{ built }} as days_built
+        using own_list
+        where
+            days_built.client_id = own_list.client_id and days_built.date = own_list.date
+            and own_list.fingerprint is null
+    ),
+    other_aliases as (
+        select distinct own_list.client_id
+        from own_list
+        left join {{ aliases }} as aliases on own_list.client_id = aliases.client_id
+        where own_list.aliases_fingerprint <> coalesce(aliases.aliases_fingerprint, '')
+    )
+    update {{ built }} as days_built
+    set
+        fingerprint = own_list.fingerprint, staged_run_ids = own_list.staged_run_ids,
+        aliases_fingerprint = own_list.aliases_fingerprint, built_at = now() at time zone 'utc'
+    from own_list
+    where
+        days_built.client_id = own_list.client_id and days_built.date = own_list.date
+        and own_list.fingerprint is not null
+        and own_list.client_id not in (select other_aliases.client_id from other_aliases);
+    commit
+        {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}

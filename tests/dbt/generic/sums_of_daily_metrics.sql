@@ -1,0 +1,75 @@
+{#- A summary's figures are the sums of daily_metrics, to the cent; null only where the other is null too. Over the periods
+    that were recomputed, or over everything: --vars 'reconcile: all'. -#}
+{% test sums_of_daily_metrics(model, period) %}
+{%- set start, end = period_column(period), period ~ '_end' -%}
+{%- set all_of_it = var('reconcile') == 'all' -%}
+with daily_metrics as (
+    select * from {{ ref('daily_metrics') }}
+),
+
+{% if all_of_it %}
+summaries as (
+    select * from {{ model }}
+),
+
+days as (
+    select distinct
+        daily_metrics.client_id,
+        daily_metrics.date
+    from daily_metrics
+),
+{% else %}
+days as (
+    select * from {{ days_to_rebuild() }} as own_days
+),
+
+summaries as (
+    select *
+    from {{ model }}
+    where (client_id, {{ start }}) in (select days.client_id, {{ period_start(period, 'days.date') }} from days)
+),
+{% endif %}
+
+periods_started as (
+    select distinct
+        days.client_id,
+        {{ period_start(period, 'days.date') }} as period_start
+    from days
+),
+
+periods as (
+    select
+        periods_started.*,
+        {{ period_end(period, 'periods_started.period_start') }} as period_end
+    from periods_started
+),
+
+sums as (
+    select
+        periods.client_id,
+        periods.period_start,
+        {{ fitted_sums('daily_metrics', period) }}
+    from periods
+    inner join daily_metrics
+        on
+            periods.client_id = daily_metrics.client_id
+            and daily_metrics.date between periods.period_start and periods.period_end
+    group by periods.client_id, periods.period_start
+),
+
+differing as (
+    select
+        coalesce(summaries.client_id, sums.client_id) as client_id,
+        coalesce(summaries.{{ start }}, sums.period_start) as {{ start }}
+    from summaries
+    full join sums on summaries.client_id = sums.client_id and summaries.{{ start }} = sums.period_start
+    where
+        (summaries.client_id is null) <> (sums.client_id is null)
+        or summaries.{{ end }} <> {{ period_end(period, 'sums.period_start') }}
+        {%- for name in mart_figures(period) %}
+        or summaries.{{ name }} is distinct from sums.{{ name }}
+        {%- endfor %}
+)
+
+select * from differing
+{% endtest %}
