@@ -3,5 +3,5 @@
     by themselves. -#}
 {% macro marts_version() -%}
     {%- set rules = [additive_figures(), ratios(), levels(), period_start('week', 'day'), period_start('month', 'day')] -%}
-    json_build_array(1, {{ var('top_n') }}, '{{ local_md5(rules | string) }}')
+    json_build_array(1, {{ var('top_n') }}, md5($rules${{ rules | string }}$rules$))
 {%- endmacro %}

@@ -27,7 +27,7 @@ frozen as (
         chosen.aliases_fingerprint,
         chosen.names_may_vanish or {{ flags.FULL_REFRESH }} as names_may_vanish,
         -- Every day is recomputed: whatever a mart holds beside what its model then returns is out of date.
-        not exists (select 1 from chosen as other where not other.is_chosen) as is_everything,
+        (select bool_and(other.is_chosen) from chosen as other) as is_everything,
         '{{ invocation_id }}' as build_id
     from chosen
     where chosen.is_chosen

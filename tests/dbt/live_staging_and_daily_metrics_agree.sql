@@ -1,5 +1,5 @@
--- The same totals in the live rows and in daily_metrics, for each client and day, to the cent. Over what was recomputed, or
--- over everything: --vars 'reconcile: all'. (The summaries are compared with daily_metrics: sums_of_daily_metrics.)
+-- The same totals in the live rows and in daily_metrics, for each client and day, to the cent. Over what was
+-- recomputed, or over everything: --vars 'reconcile: all'. sums_of_daily_metrics does the same for the summaries.
 {% set all_of_it = var('reconcile') == 'all' %}
 
 with days as (
@@ -107,15 +107,15 @@ differing as (
     full join daily on staged.client_id = daily.client_id and staged.date = daily.date
     where
         (staged.client_id is null) <> (daily.client_id is null)
-        -- A figure that does not fit its column is null in daily_metrics, and figures_fit_their_columns warns of it. Where a
-        -- count does not fit, neither does the sum; an amount may be negative.
-        {%- for name, kind in additive_figures().items() %}
-        {%- if kind == 'count' %}
+        -- A figure that does not fit its column is null in daily_metrics, and figures_fit_their_columns warns of it.
+        -- Where a count does not fit, neither does the sum; amounts may be negative.
+        {% for name, kind in additive_figures().items() %}
+        {% if kind == 'count' %}
         or {{ fitted_count('staged.' ~ name) }} is distinct from {{ fitted_count('daily.' ~ name) }}
-        {%- else %}
+        {% else %}
         or staged.{{ name }} <> daily.{{ name }}
-        {%- endif %}
-        {%- endfor %}
+        {% endif %}
+        {% endfor %}
 )
 
 select * from differing

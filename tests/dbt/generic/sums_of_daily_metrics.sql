@@ -1,5 +1,5 @@
-{#- A summary's figures are the sums of daily_metrics, to the cent; null only where the other is null too. Over the periods
-    that were recomputed, or over everything: --vars 'reconcile: all'. -#}
+{#- A summary's figures are the sums of daily_metrics, to the cent; null only where the other is null too. Over the
+    periods that were recomputed, or over everything: --vars 'reconcile: all'. -#}
 {% test sums_of_daily_metrics(model, period) %}
 {%- set start, end = period_column(period), period ~ '_end' -%}
 {%- set all_of_it = var('reconcile') == 'all' -%}
@@ -9,7 +9,10 @@ with daily_metrics as (
 
 {% if all_of_it %}
 summaries as (
-    select * from {{ model }}
+    select
+        summary.*,
+        summary.{{ start }} as period_start
+    from {{ model }} as summary
 ),
 
 days as (
@@ -24,9 +27,13 @@ days as (
 ),
 
 summaries as (
-    select *
-    from {{ model }}
-    where (client_id, {{ start }}) in (select days.client_id, {{ period_start(period, 'days.date') }} from days)
+    select
+        summary.*,
+        summary.{{ start }} as period_start
+    from {{ model }} as summary
+    where
+        (summary.client_id, summary.{{ start }})
+        in (select days.client_id, {{ period_start(period, 'days.date') }} from days)
 ),
 {% endif %}
 
@@ -60,15 +67,15 @@ sums as (
 differing as (
     select
         coalesce(summaries.client_id, sums.client_id) as client_id,
-        coalesce(summaries.{{ start }}, sums.period_start) as {{ start }}
+        coalesce(summaries.period_start, sums.period_start) as {{ start }}
     from summaries
-    full join sums on summaries.client_id = sums.client_id and summaries.{{ start }} = sums.period_start
+    full join sums on summaries.client_id = sums.client_id and summaries.period_start = sums.period_start
     where
         (summaries.client_id is null) <> (sums.client_id is null)
         or summaries.{{ end }} <> {{ period_end(period, 'sums.period_start') }}
-        {%- for name in mart_figures(period) %}
+        {% for name in mart_figures(period) %}
         or summaries.{{ name }} is distinct from sums.{{ name }}
-        {%- endfor %}
+        {% endfor %}
 )
 
 select * from differing

@@ -1,0 +1,250 @@
+"""The marts are what dbt's graph says: a new one is filled, protected, recorded when built, repaired."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from conftest import S3
+from product import Product, product
+from test_transform import FEED, comparable, csv
+
+from loader.database.server import Server
+from loader.project import CHECKOUT
+
+NOON = datetime(2025, 5, 1, 12, tzinfo=UTC)
+QUARTERLY = """
+{{ config(unique_key=['client_id', 'quarter_start'], meta={'period': 'quarter'}) }}
+
+with summarized as (
+    {{ summarized('quarter') }}
+),
+
+quarterly_totals as (
+    select
+        summarized.client_id,
+        summarized.period_start as quarter_start,
+        summarized.impressions,
+        summarized.spend
+    from summarized
+)
+
+select * from quarterly_totals
+"""
+QUARTERLY_YML = """
+models:
+  - name: quarterly_totals
+    description: The impressions and spend of each client by quarter.
+    config:
+      indexes:
+        - {name: idx_quarterly_client_quarter, columns: [client_id, quarter_start], unique: true}
+    columns:
+      - {name: client_id, data_type: uuid, description: The client., constraints: [{type: not_null}]}
+      - {name: quarter_start, data_type: date, description: The first day of the quarter.}
+      - {name: impressions, data_type: bigint, description: Times an ad was shown.}
+      - {name: spend, data_type: "numeric(12,2)", description: What the delivery costs.}
+"""
+ROWS = [
+    f"{day},{who},Spring,Ad,{impressions},1,1.00"
+    for day, impressions in (("2025-01-31", 1000), ("2025-03-31", 2000), ("2025-04-01", 4000))
+    for who in ("Acme", "Beta")
+]
+FILLED = [("Acme", "2025-01-01", 3000), ("Acme", "2025-04-01", 4000)]
+FILLED += [("Beta", start, impressions) for _, start, impressions in FILLED]
+
+
+@pytest.fixture
+def shop(server: Server, s3: S3, tmp_path: Path) -> Iterator[Product]:
+    """Gives a product with a built history, whose models and macros are a copy that may be changed."""
+    with product(server, s3, tmp_path) as opened:
+        for name in ("models", "macros"):
+            (opened.project / name).unlink()
+            shutil.copytree(CHECKOUT / name, opened.project / name)
+        opened.feeds({"ttd": FEED})
+        for who in ("Acme", "Beta"):
+            opened.add_client(who)
+            opened.run("cpm", "set", who, "4.00")
+        opened.put("ttd/a.csv", csv(*ROWS), NOON)
+        opened.load()
+        opened.transform()
+        yield opened
+
+
+def add_quarterly(shop: Product, model: str = QUARTERLY) -> None:
+    (shop.project / "models/marts/quarterly_totals.sql").write_text(model)
+    (shop.project / "models/marts/quarterly_totals.yml").write_text(QUARTERLY_YML)
+
+
+def quarters(shop: Product) -> list[tuple[str, str, int]]:
+    rows = shop.query(
+        "select name, quarter_start::text, impressions from media.quarterly_totals"
+        " join media.clients on clients.id = client_id order by 1, 2"
+    )
+    return [(row["name"], row["quarter_start"], row["impressions"]) for row in rows]
+
+
+def waiting(shop: Product) -> int:
+    return int(json.loads(shop.run("status", "--json").stdout)["days_waiting"])
+
+
+def test_an_eighth_mart_is_filled_and_protected(shop: Product) -> None:
+    before = comparable(shop)
+    add_quarterly(shop)
+    shop.transform()
+    assert quarters(shop) == FILLED
+    assert comparable(shop) == before
+    policies = "select count(*) as number from pg_policy where polrelid = 'media.quarterly_totals'::regclass"
+    assert shop.query(policies) == [{"number": 3}]
+    (key,) = shop.query("select indexdef from pg_indexes where indexname = 'idx_quarterly_client_quarter'")
+    assert "UNIQUE" in key["indexdef"]
+
+
+def test_a_new_mart_that_fails_leaves_its_days_waiting_and_is_repaired(shop: Product) -> None:
+    add_quarterly(
+        shop, QUARTERLY.replace("summarized.impressions,", "1 / (summarized.impressions * 0)::int,")
+    )
+    yml = shop.project / "models/marts/quarterly_totals.yml"
+    yml.write_text(yml.read_text().replace("name: impressions", 'name: "?column?"'))
+    shop.run("transform", expect={1})
+    assert waiting(shop) == 6
+    add_quarterly(shop)
+    shop.transform()
+    assert (quarters(shop), waiting(shop)) == (FILLED, 0)
+
+
+@pytest.mark.parametrize("existing", [False, True], ids=["new", "dropped"])
+def test_a_mart_made_by_a_part_of_a_build_is_filled_by_the_next_whole_one(
+    shop: Product, existing: bool
+) -> None:
+    add_quarterly(shop)
+    if existing:
+        shop.transform()
+        shop.query("drop table media.quarterly_totals")
+    shop.put("ttd/b.csv", csv("2025-04-02,Acme,Spring,Ad,7,1,1.00"), NOON)
+    shop.load()
+    assert shop.dbt("build", "--exclude", "quarterly_totals")  # the list is now that one day
+    assert shop.dbt("run", "-s", "quarterly_totals")
+    shop.transform()
+    assert quarters(shop) == [(who, day, n + 7 * ((who, day) == FILLED[1][:2])) for who, day, n in FILLED]
+
+
+def test_days_are_not_recorded_while_a_mart_that_exists_fails(shop: Product) -> None:
+    add_quarterly(shop)
+    shop.transform()
+    shop.query("alter table media.quarterly_totals add constraint small check (impressions < 9000)")
+    shop.put("ttd/b.csv", csv("2025-04-02,Acme,Spring,Ad,9000,1,1.00"), NOON)
+    shop.load()
+    shop.run("transform", expect={1})
+    assert waiting(shop) == 1
+    shop.query("alter table media.quarterly_totals drop constraint small")
+    shop.transform()
+    assert (quarters(shop)[1], waiting(shop)) == (("Acme", "2025-04-01", 13000), 0)
+
+
+def test_an_analysts_own_models_need_no_extra_steps(shop: Product) -> None:
+    """Contracted or not, with keys or without: tables, views, marts; a seed, a snapshot, an exposure."""
+    reports = shop.project / "models" / "reports"
+    reports.mkdir()
+    query = (
+        "select client_id, sum(impressions)::bigint as impressions from {{ ref('daily_metrics') }} group by 1"
+    )
+    contracted = (
+        "{{ config(materialized='%s', contract={'enforced': true}, on_schema_change='fail') }}\n" + query
+    )
+    for kind in ("table", "view", "incremental"):
+        (reports / f"by_client_{kind}.sql").write_text(contracted % kind)
+    (reports / "plain.sql").write_text(query)
+    (shop.project / "models/marts/client_totals.sql").write_text(
+        "{{ config(materialized='table') }}\n" + query
+    )
+    (shop.project / "models/marts/client_sums.sql").write_text("{{ config(unique_key=[]) }}\n" + query)
+    columns = """
+    columns:
+      - {name: client_id, data_type: uuid, constraints: [{type: not_null}]}
+      - {name: impressions, data_type: bigint, constraints: [{type: check, expression: impressions >= 0}]}
+"""
+    keyed = """
+    constraints: [{type: primary_key, columns: [client_id]}]
+    config: {indexes: [{columns: [impressions]}]}"""
+    names = [
+        *(f"by_client_{kind}" for kind in ("table", "view", "incremental")),
+        "client_totals",
+        "client_sums",
+    ]
+    described = [f"  - name: {name}{'' if 'view' in name else keyed}{columns}" for name in names]
+    (reports / "reports.yml").write_text("models:\n" + "".join(described))
+    (shop.project / "seeds/budgets.csv").write_text("client,budget\nAcme,100\n")
+    (shop.project / "snapshots").mkdir()
+    (shop.project / "snapshots/rates.yml").write_text(
+        "snapshots:\n  - name: rates\n    relation: source('media', 'client_settings')\n"
+        "    config: {unique_key: id, strategy: timestamp, updated_at: updated_at, schema: media_models}\n"
+    )
+    (reports / "exposures.yml").write_text(
+        "exposures:\n  - {name: board, type: dashboard, owner: {name: A}, depends_on: [ref('plain')]}\n"
+    )
+    for _ in range(2):
+        assert shop.dbt("build")
+    expected = shop.query(
+        "select client_id, sum(impressions)::bigint as impressions from media.daily_metrics group by 1"
+    )
+    schemas = {"client_totals": "media", "client_sums": "media"}
+    for name in (*names, "plain"):
+        found = shop.query(f"select * from {schemas.get(name, 'media')}.{name}")
+        assert sorted(found, key=repr) == sorted(expected, key=repr), name
+    for mart in ("client_totals", "client_sums"):
+        secured = f"select relrowsecurity from pg_class where oid = 'media.{mart}'::regclass"
+        assert shop.query(secured) == [{"relrowsecurity": True}]
+    assert waiting(shop) == 0
+    shop.put("ttd/b.csv", csv("2025-04-02,Acme,Spring,Ad,7,1,1.00"), NOON)
+    shop.load()
+    shop.transform()
+    for mart in ("client_totals", "client_sums"):
+        assert shop.query(f"select sum(impressions)::int as n from media.{mart}") == [{"n": 14007}]
+
+
+@pytest.mark.parametrize("arguments", [["build"], ["build", "--full-refresh"]], ids=" ".join)
+def test_weeks_that_begin_on_another_day_leave_no_old_weeks(shop: Product, arguments: list[str]) -> None:
+    macro = shop.project / "macros/figures/period_start.sql"
+    month, sunday = "{%- else -%}", "{{ day }} - extract(dow from {{ day }})::int"
+    assert month in macro.read_text()
+    macro.write_text(macro.read_text().replace(month, f"{{%- elif period == 'week' -%}}{sunday}{month}"))
+    assert shop.dbt(*arguments, "--exclude-resource-type", "unit_test")
+    weeks = shop.query("select distinct week_start::text as day from media.weekly_summaries order by 1")
+    assert [row["day"] for row in weeks] == ["2025-01-26", "2025-03-30"]
+
+
+def test_a_full_refresh_removes_what_no_model_returns(shop: Product) -> None:
+    before = comparable(shop)
+    shop.query(
+        "insert into media.campaigns (id, client_id, name, created_at, updated_at)"
+        " select gen_random_uuid(), id, 'Nobody''s', now(), now() from media.clients"
+    )
+    shop.query(
+        "insert into media.weekly_summaries"
+        " (id, client_id, week_start, week_end, top_campaigns, top_creatives, created_at)"
+        " select gen_random_uuid(), id, '2020-01-06', '2020-01-12', '[]', '[]', now() from media.clients"
+    )
+    shop.transform()
+    assert comparable(shop) != before
+    assert shop.dbt("build", "--full-refresh")
+    assert comparable(shop) == before
+
+
+def test_a_work_list_follows_its_query(shop: Product) -> None:
+    """Where a column is added, retyped or taken away, the list is created again; the marts stay the same."""
+    before = comparable(shop)
+    model = shop.project / "models/intermediate/int_days_to_rebuild.sql"
+    original = model.read_text()
+    for column in ("1 as added,", "'a'::text as added,", ""):
+        model.write_text(original.replace("chosen.fingerprint,", f"chosen.fingerprint, {column}"))
+        shop.transform()
+        found = shop.query(
+            "select attname from pg_attribute where attrelid = 'media_models.int_days_to_rebuild'::regclass"
+            " and attname = 'added'"
+        )
+        assert bool(found) == bool(column)
+        assert comparable(shop) == before
