@@ -72,10 +72,10 @@ differing as (
     full join sums on summaries.client_id = sums.client_id and summaries.period_start = sums.period_start
     where
         (summaries.client_id is null) <> (sums.client_id is null)
-        or summaries.{{ end }} <> {{ period_end(period, 'sums.period_start') }}
         {% for name in mart_figures(period) %}
         or summaries.{{ name }} is distinct from sums.{{ name }}
         {% endfor %}
+        or summaries.{{ end }} <> {{ period_end(period, 'sums.period_start') }}
 )
 
 select * from differing
