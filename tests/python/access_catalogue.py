@@ -75,6 +75,7 @@ GRANTS: Grants = {
             "hand_over_mart(text)",
             "protect(regclass,jsonb)",
             "protect_by_client(regclass,name)",
+            "protect_mart(regclass)",
             "refresh_statistics()",
             "touch_updated_at()",
         )
