@@ -73,18 +73,13 @@ def list_clients(connection: psycopg.Connection) -> list[Client]:
     """Returns all clients by name."""
     found = connection.execute(
         """
-        select
-            clients.id::text, clients.name, clients.status, (
-                select client_settings.cpm::text
-                from media.client_settings
-                where
-                    client_settings.client_id = clients.id
-                    and coalesce(client_settings.effective_date, '-infinity')
-                    <= (now() at time zone 'utc')::date
-                order by client_settings.effective_date desc nulls last
-                limit 1
-            )
+        select clients.id::text, clients.name, clients.status, cpm_periods.cpm::text
         from media.clients
+        left join media_ops.cpm_periods
+            on
+                cpm_periods.client_id = clients.id
+                and cpm_periods.first_date <= (now() at time zone 'utc')::date
+                and (now() at time zone 'utc')::date < cpm_periods.next_date
         order by lower(clients.name)
         """
     ).fetchall()

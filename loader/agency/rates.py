@@ -104,11 +104,13 @@ def _in_force(connection: psycopg.Connection, client: UUID, day: date | None) ->
     """Returns the CPM in force on a day, or at the beginning."""
     found = connection.execute(
         """
-        select cpm from media.client_settings
-        where client_id = %s and coalesce(effective_date, '-infinity') <= coalesce(%s::date, '-infinity')
-        order by effective_date desc nulls last limit 1
+        select cpm from media_ops.cpm_periods
+        where
+            client_id = %(client)s
+            and first_date <= coalesce(%(day)s::date, '-infinity')
+            and coalesce(%(day)s::date, '-infinity') < next_date
         """,
-        [client, day],
+        {"client": client, "day": day},
     ).fetchone()
     return found[0] if found else None
 
@@ -119,17 +121,16 @@ def _repriced(connection: psycopg.Connection, client: UUID, since: date | None) 
         """
         select count(distinct run_days.date), min(run_days.date), max(run_days.date)
         from media_ops.run_days
-        inner join media.ingestion_logs on ingestion_logs.id = run_days.run_id
+        inner join media_ops.runs_that_count on runs_that_count.run_id = run_days.run_id
         where
             run_days.client_id = %(client)s
-            and ingestion_logs.status = 'success' and ingestion_logs.retracted_at is null
             and run_days.date >= coalesce(%(since)s::date, '-infinity')
             and run_days.date < coalesce((
-                select min(client_settings.effective_date)
-                from media.client_settings
+                select min(cpm_periods.first_date)
+                from media_ops.cpm_periods
                 where
-                    client_settings.client_id = %(client)s
-                    and client_settings.effective_date > coalesce(%(since)s::date, '-infinity')
+                    cpm_periods.client_id = %(client)s
+                    and cpm_periods.first_date > coalesce(%(since)s::date, '-infinity')
             ), 'infinity')
         """,
         {"client": client, "since": since},

@@ -17,6 +17,8 @@ from loader.files.feeds import Feed
 from loader.ingestion.s3 import S3Object
 
 LATEST = (Path(__file__).parent / "sql" / "latest_runs.sql").read_bytes()
+LOCK = "select pg_advisory_lock(class_id, object_id) from media_ops.object_lock(%s, %s)"
+UNLOCK = "select pg_advisory_unlock(class_id, object_id) from media_ops.object_lock(%s, %s)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +53,12 @@ def recorded(connection: psycopg.Connection, bucket: str, key: str | None = None
 def object_lock(connection: psycopg.Connection, thing: S3Object) -> Iterator[None]:
     """Holds the object's lock, for the session: it outlives transactions, and ends with a killed loader."""
     names = [thing.bucket, thing.key]
-    connection.execute("select pg_advisory_lock(hashtext(%s), hashtext(%s))", names)
+    connection.execute(LOCK, names)
     try:
         yield
     finally:
         if not connection.closed:
-            connection.execute("select pg_advisory_unlock(hashtext(%s), hashtext(%s))", names)
+            connection.execute(UNLOCK, names)
 
 
 def begin_run(connection: psycopg.Connection, feed: Feed, thing: S3Object, day: date) -> UUID:
@@ -105,12 +107,11 @@ def _write(connection: psycopg.Connection, run: UUID, values: Mapping[str, Any],
 
 
 def run_in_force(connection: psycopg.Connection, thing: S3Object) -> tuple[UUID, str | None] | None:
-    """Returns the id and the sha256 of the key's latest run that succeeded and is not retracted."""
+    """Returns the id and the sha256 of the key's latest run that counts."""
     return connection.execute(
         """
-        select id, sha256 from media.ingestion_logs
+        select run_id, sha256 from media_ops.runs_that_count
         where bucket = %s and object_key = %s
-            and status = 'success' and same_content_as is null and retracted_at is null
         order by run_number desc limit 1
         """,
         [thing.bucket, thing.key],

@@ -68,8 +68,7 @@ def status(connection: psycopg.Connection, limit: int = 20) -> Status:
     feeds = connection.execute((SQL / "freshness.sql").read_bytes()).fetchall()
     unpriced = connection.execute((SQL / "clients_without_cpm.sql").read_bytes()).fetchall()
     left = connection.execute(
-        b"with waiting as (" + (SQL / "waiting_runs.sql").read_bytes() + b"\n)\n"
-        b"select count(*), coalesce(sum(records_failed), 0) from waiting"
+        "select count(*), coalesce(sum(records_failed), 0) from media_ops.runs_waiting_for_retry"
     ).fetchone()
     assert left is not None
     return Status(
@@ -96,7 +95,11 @@ def days_waiting(connection: psycopg.Connection) -> int:
 
 def rejects(connection: psycopg.Connection, run: str | None = None) -> list[RejectedRow]:
     """Returns the rejected rows of a run, or of all files that wait for --retry."""
-    which = [find_run(connection, run)] if run else _waiting(connection)
+    if run:
+        which = [find_run(connection, run)]
+    else:
+        waiting = connection.execute("select run_id from media_ops.runs_waiting_for_retry").fetchall()
+        which = [found for (found,) in waiting]
     found = connection.execute(
         """
         select
@@ -156,8 +159,3 @@ def find_run(connection: psycopg.Connection, text: str) -> UUID:
         raise MediaError(f"more than one run begins with {text}: give more of its id")
     identity: UUID = found[0][0]
     return identity
-
-
-def _waiting(connection: psycopg.Connection) -> list[UUID]:
-    found = connection.execute((SQL / "waiting_runs.sql").read_bytes()).fetchall()
-    return [row[0] for row in found]

@@ -11,8 +11,8 @@ live_run_days as (
     select * from {{ ref('int_live_run_days') }}
 ),
 
-rates as (
-    select * from {{ ref('stg_client_rates') }}
+cpm_periods as (
+    select * from {{ ref('stg_cpm_periods') }}
 ),
 
 aliases as (
@@ -39,33 +39,21 @@ live as (
     group by live_run_days.client_id, live_run_days.date
 ),
 
--- Each rate holds until the day before the client's next one.
-rate_periods as (
-    select
-        rates.client_id,
-        rates.cpm,
-        rates.effective_date,
-        lead(rates.effective_date, 1, 'infinity'::date) over (
-            partition by rates.client_id order by rates.effective_date
-        ) as next_effective_date
-    from rates
-),
-
 days as (
     select
         staged.client_id,
         staged.date,
         staged.staged_run_ids,
-        rate_periods.cpm,
+        cpm_periods.cpm,
         coalesce(live.live_run_ids, array[]::uuid[]) as live_run_ids,
         coalesce(aliases.aliases_fingerprint, '') as aliases_fingerprint
     from staged
     left join live on staged.client_id = live.client_id and staged.date = live.date
-    left join rate_periods
+    left join cpm_periods
         on
-            staged.client_id = rate_periods.client_id
-            and staged.date >= rate_periods.effective_date
-            and staged.date < rate_periods.next_effective_date
+            staged.client_id = cpm_periods.client_id
+            and staged.date >= cpm_periods.first_date
+            and staged.date < cpm_periods.next_date
     left join aliases on staged.client_id = aliases.client_id
 ),
 

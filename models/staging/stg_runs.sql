@@ -1,11 +1,10 @@
 with source as (
-    select * from {{ source('media', 'ingestion_logs') }}
+    select * from {{ source('media_ops', 'runs_that_count') }}
 ),
 
--- An attempt that failed, or that found the content already in force, is no run; a retracted run counts for nothing.
-runs_that_count as (
+renamed as (
     select
-        source.id as run_id,
+        source.run_id,
         source.run_number,
         source.feed_location,
         source.bucket,
@@ -15,10 +14,6 @@ runs_that_count as (
         source.sha256,
         source.last_modified
     from source
-    where
-        source.status = 'success'
-        and source.same_content_as is null
-        and source.retracted_at is null
 )
 
-select * from runs_that_count
+select * from renamed

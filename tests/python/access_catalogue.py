@@ -39,6 +39,12 @@ GRANTS: Grants = {
     ("media.ingestion_logs", "media_loader", "INSERT SELECT UPDATE"),
     ("media.staging_media_raw", "media_loader", "INSERT SELECT"),
     *(("media_ops.applied_schema", f"media_{who}", "SELECT") for who in ("loader", "transformer")),
+    *(
+        (f"media_ops.{view}", f"media_{who}", "SELECT")
+        for view in ("cpm_periods", "running_runs", "runs_that_count", "runs_waiting_for_retry")
+        for who in ("loader", "transformer")
+    ),
+    *(("media_ops.object_lock(text,text)", f"media_{who}", "EXECUTE") for who in ("loader", "transformer")),
     ("media_ops.days_built", "media_transformer", "DELETE INSERT SELECT UPDATE"),
     *(("media_ops.feeds", f"media_{who}", "INSERT SELECT UPDATE") for who in ("loader", "transformer")),
     ("media_ops.rejected_rows", "media_loader", "INSERT SELECT"),
@@ -69,6 +75,7 @@ GRANTS: Grants = {
             "hand_over_mart(text)",
             "protect(regclass,jsonb)",
             "protect_by_client(regclass,name)",
+            "protect_mart(regclass)",
             "refresh_statistics()",
             "touch_updated_at()",
         )

@@ -364,7 +364,10 @@ def test_of_two_files_of_one_moment_the_later_key_counts_in_the_order_of_s3(shop
     """Not in that of the database's letters, for which a comes before B."""
     found = shop.query("select 1 from pg_collation where collname = 'und-x-icu'")
     letters = "und-x-icu" if found else "C"
+    # the views read the column, so they go first; migrate makes them again
+    shop.query("drop view media_ops.runs_that_count, media_ops.runs_waiting_for_retry, media_ops.running_runs")
     shop.query(f'alter table media.ingestion_logs alter column object_key type text collate "{letters}"')
+    shop.run("migrate")
     shop.feeds({"ttd": {**FEED, "key_pattern": "csv$"}})
     for name, imps in (("B", 1), ("a", 2)):
         shop.put(f"ttd/{name}.csv", lines(f"2025-01-02,Acme,Spring,{imps}"), NOON)

@@ -118,7 +118,7 @@ def test_every_table_and_column_says_what_it_is(shop: Product) -> None:
         select pg_class.oid::regclass || '.' || coalesce(pg_attribute.attname, '') as name
         from pg_class left join pg_attribute on attrelid = pg_class.oid and attnum > 0 and not attisdropped
         where
-            relnamespace in ('media'::regnamespace, 'media_ops'::regnamespace) and relkind = 'r'
+            relnamespace in ('media'::regnamespace, 'media_ops'::regnamespace) and relkind in ('r', 'v')
             and (
                 col_description(pg_class.oid, attnum) is null
                 or obj_description(pg_class.oid, 'pg_class') is null

@@ -45,7 +45,22 @@ begin
 end
 $$;
 
+-- Gives a view the query of the view media_ops.wanted, and drops that one. A file declares a view so, because
+-- `create or replace view` waits for every reader, even where it changes nothing. New columns go at the end.
+create or replace function media_ops.set_view(view_name text) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    query constant text := pg_get_viewdef('media_ops.wanted'::regclass);
+begin
+    drop view media_ops.wanted;
+    if query is distinct from pg_get_viewdef(to_regclass(view_name)) then
+        execute format('create or replace view %s as %s', view_name, query);
+    end if;
+end
+$$;
+
 revoke all on function
-media_ops.touch_updated_at(), media_ops.auto_update(regclass), media_ops.set_id_default(regclass)
+media_ops.touch_updated_at(), media_ops.auto_update(regclass), media_ops.set_id_default(regclass),
+media_ops.set_view(text)
 from public;
 grant execute on function media_ops.touch_updated_at(), media_ops.auto_update(regclass) to media_transformer;

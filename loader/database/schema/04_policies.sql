@@ -84,8 +84,28 @@ begin
 end
 $$;
 
-revoke all on function media_ops.protect(regclass, jsonb), media_ops.protect_by_client(regclass, name) from public;
-grant execute on function media_ops.protect(regclass, jsonb), media_ops.protect_by_client(regclass, name)
+-- A table of dbt's, by its columns: one with client_id gets the policies, one with updated_at gets the trigger.
+create or replace function media_ops.protect_mart(relation regclass) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    column_names constant name[] := array(
+        select attname from pg_attribute where attrelid = relation and attnum > 0 and not attisdropped
+    );
+begin
+    if 'client_id' = any (column_names) then
+        perform media_ops.protect_by_client(relation, 'client_id');
+    end if;
+    if 'updated_at' = any (column_names) then
+        perform media_ops.auto_update(relation);
+    end if;
+end
+$$;
+
+revoke all on function
+media_ops.protect(regclass, jsonb), media_ops.protect_by_client(regclass, name), media_ops.protect_mart(regclass)
+from public;
+grant execute on function
+media_ops.protect(regclass, jsonb), media_ops.protect_by_client(regclass, name), media_ops.protect_mart(regclass)
 to media_transformer;
 
 create or replace function media_ops.protect_mart(relation regclass) returns void

@@ -1,5 +1,5 @@
--- clients, users, and the marts that dbt has built already: a policy text that changed holds from this migration on.
--- (dbt does the same for a mart in the transaction that makes it.)
+-- clients, users, and the tables that dbt has built in media already: a policy text that changed holds from this
+-- migration on. (dbt does the same for a mart in the transaction that makes it.)
 select
     media_ops.protect_by_client('media.clients', 'id'),
     -- The portal shows a client's person themselves, an admin everyone. Nobody else is granted users but the agency.
@@ -8,14 +8,9 @@ select
         'media_reader', 'true'
     ));
 
-do $$
-declare
-    mart text;
-begin
-    foreach mart in array media_ops.marts() loop
-        if to_regclass('media.' || mart) is not null then
-            perform media_ops.protect_by_client(to_regclass('media.' || mart), 'client_id');
-        end if;
-    end loop;
-end
-$$;
+select media_ops.protect_mart(pg_class.oid)
+from pg_class
+where
+    pg_class.relnamespace = 'media'::regnamespace and pg_class.relkind in ('r', 'p')
+    and pg_class.relowner = 'media_transformer'::regrole
+order by pg_class.oid;

@@ -2,20 +2,17 @@
 select clients.name
 from media.clients
 where
-    not exists (select 1 from media.client_settings where client_settings.client_id = clients.id)
-    or exists (
-        select 1
+    clients.id not in (select cpm_periods.client_id from media_ops.cpm_periods)
+    or clients.id in (
+        select run_days.client_id
         from media_ops.run_days
-        inner join media.ingestion_logs on ingestion_logs.id = run_days.run_id
-        where
-            run_days.client_id = clients.id
-            and ingestion_logs.status = 'success' and ingestion_logs.retracted_at is null
-            and not exists (
-                select 1
-                from media.client_settings
-                where
-                    client_settings.client_id = run_days.client_id
-                    and coalesce(client_settings.effective_date, '-infinity') <= run_days.date
-            )
+        inner join media_ops.runs_that_count on run_days.run_id = runs_that_count.run_id
+        where not exists (
+            select
+            from media_ops.cpm_periods
+            where
+                cpm_periods.client_id = run_days.client_id
+                and cpm_periods.first_date <= run_days.date and run_days.date < cpm_periods.next_date
+        )
     )
 order by lower(clients.name)

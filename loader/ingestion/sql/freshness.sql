@@ -1,10 +1,7 @@
 -- Until which day the rows of each feed reach, and when it last loaded something.
-select feeds.name, max(run_days.date), max(ingestion_logs.finished_at)
+select feeds.name, max(run_days.date), max(runs_that_count.finished_at)
 from media_ops.feeds
-left join media.ingestion_logs
-    on
-        ingestion_logs.feed_location = feeds.location and ingestion_logs.status = 'success'
-        and ingestion_logs.retracted_at is null
-left join media_ops.run_days on run_days.run_id = ingestion_logs.id
+left join media_ops.runs_that_count on feeds.location = runs_that_count.feed_location
+left join media_ops.run_days on runs_that_count.run_id = run_days.run_id
 group by feeds.location, feeds.name
 order by feeds.name

@@ -1,0 +1,33 @@
+-- Of each object the latest run that its content decided (not the network or a killed loader), seen through "same
+-- content as": it waits for `media load --retry` if it failed for its content or has rejected rows.
+create view media_ops.wanted as
+select
+    decided.bucket,
+    decided.object_key,
+    ingestion_logs.id as run_id,
+    ingestion_logs.records_failed
+from (
+    select distinct on (attempts.bucket, attempts.object_key)
+        attempts.bucket,
+        attempts.object_key,
+        coalesce(attempts.same_content_as, attempts.id) as run_id
+    from media.ingestion_logs as attempts
+    where attempts.failure is distinct from 'outside'
+    order by attempts.bucket, attempts.object_key, attempts.run_number desc
+) as decided
+-- The run is one of the same object: saying so lets a query of one bucket read the runs of that bucket alone.
+inner join media.ingestion_logs
+    on
+        decided.run_id = ingestion_logs.id
+        and decided.bucket = ingestion_logs.bucket and decided.object_key = ingestion_logs.object_key
+where
+    ingestion_logs.retracted_at is null
+    and (ingestion_logs.failure = 'content' or ingestion_logs.records_failed > 0);
+select media_ops.set_view('media_ops.runs_waiting_for_retry');
+comment on view media_ops.runs_waiting_for_retry is
+'The run of each object that waits for media load --retry: it failed for its content or has rejected rows.';
+comment on column media_ops.runs_waiting_for_retry.bucket is 'The object''s bucket.';
+comment on column media_ops.runs_waiting_for_retry.object_key is 'The object''s key, whole.';
+comment on column media_ops.runs_waiting_for_retry.run_id is 'The run: ingestion_logs.id.';
+comment on column media_ops.runs_waiting_for_retry.records_failed is 'Rows rejected.';
+grant select on media_ops.runs_waiting_for_retry to media_loader, media_transformer;
