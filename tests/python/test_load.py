@@ -365,7 +365,9 @@ def test_of_two_files_of_one_moment_the_later_key_counts_in_the_order_of_s3(shop
     found = shop.query("select 1 from pg_collation where collname = 'und-x-icu'")
     letters = "und-x-icu" if found else "C"
     # the views read the column, so they go first; migrate makes them again
-    shop.query("drop view media_ops.runs_that_count, media_ops.runs_waiting_for_retry, media_ops.running_runs")
+    shop.query(
+        "drop view media_ops.runs_that_count, media_ops.runs_waiting_for_retry, media_ops.running_runs"
+    )
     shop.query(f'alter table media.ingestion_logs alter column object_key type text collate "{letters}"')
     shop.run("migrate")
     shop.feeds({"ttd": {**FEED, "key_pattern": "csv$"}})

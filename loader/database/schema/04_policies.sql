@@ -107,16 +107,3 @@ from public;
 grant execute on function
 media_ops.protect(regclass, jsonb), media_ops.protect_by_client(regclass, name), media_ops.protect_mart(regclass)
 to media_transformer;
-
-create or replace function media_ops.protect_mart(relation regclass) returns void
-language plpgsql set search_path = pg_catalog, pg_temp as $$
-begin
-    if exists (select from pg_attribute where attrelid = relation and attname = 'client_id' and not attisdropped) then
-        perform media_ops.protect_by_client(relation, 'client_id');
-    end if;
-    if exists (select from pg_attribute where attrelid = relation and attname = 'updated_at' and not attisdropped) then
-        perform media_ops.auto_update(relation);
-    end if;
-end
-$$;
-grant execute on function media_ops.protect_mart(regclass) to media_transformer;

@@ -1,0 +1,154 @@
+"""docs/changing.md as a program: its recipes, step by step, followed on a copy of the project."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from loader.project import CHECKOUT
+
+PAGE = CHECKOUT / "docs" / "changing.md"
+FENCE = re.compile(
+    r"^(?P<indent> *)```(?P<kind>\w+)(?: (?P<path>\S+))?\n(?P<text>.*?)^ *```$", re.DOTALL | re.MULTILINE
+)
+PARTS = (
+    "dbt_project.yml",
+    "profiles.example.yml",
+    "pyproject.toml",
+    "loader",
+    "flows",
+    "models",
+    "macros",
+    "seeds",
+    "tests/dbt",
+)
+DRIVER = """
+import json, sys
+from loader import cli
+for arguments in json.loads(sys.argv[1]):
+    sys.argv = ["media", *arguments]
+    try:
+        cli.main()
+    except SystemExit as done:
+        if done.code:
+            sys.exit(done.code)
+"""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: a diff of a file, a file that is new, a shell command or a statement for the database."""
+
+    kind: str
+    path: str | None
+    text: str
+
+    def apply(self, project: Path) -> Iterator[str]:
+        """Change the project; yield what is to be run on the database."""
+        if self.kind == "diff":
+            file = project / str(self.path)
+            file.write_text(self._patched(file.read_text(encoding="utf-8")), encoding="utf-8")
+        elif self.path is not None:
+            (project / self.path).write_text(self.text, encoding="utf-8")
+        elif self.kind == "sh":
+            subprocess.run(["sh", "-euc", self.text], cwd=project, check=True)
+        else:
+            yield self.text
+
+    def _patched(self, content: str) -> str:
+        for hunk in self.text.split("@@\n"):
+            lines = [line or " " for line in hunk.splitlines()]
+            before, after = (
+                "".join(f"{line[1:]}\n" for line in lines if line[0] in kept) for kept in (" -", " +")
+            )
+            assert content.count(before) == 1, f"{self.path} does not contain this once:\n{before}"
+            content = content.replace(before, after)
+        return content
+
+
+Step = tuple[Block, ...]
+
+
+def recipe(title: str) -> list[Step]:
+    """Return the numbered steps of a section of the page."""
+    (section,) = re.findall(
+        rf"^## {title}\n(.*?)(?=^## |\Z)", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+    parts = re.split(r"^(\d+)\. ", section, flags=re.MULTILINE)[1:]
+    assert parts[::2] == [str(number) for number in range(1, len(parts) // 2 + 1)], (
+        "the steps are numbered 1, 2, 3 …"
+    )
+    return [
+        tuple(
+            Block(
+                found["kind"],
+                found["path"],
+                re.sub(f"^{found['indent']}", "", found["text"], flags=re.MULTILINE),
+            )
+            for found in FENCE.finditer(part)
+        )
+        for part in parts[1::2]
+    ]
+
+
+def files(steps: Sequence[Step]) -> set[str]:
+    """Return the files that the steps touch."""
+    blocks = [block for step in steps for block in step]
+    made = [match for block in blocks if block.kind == "sh" for match in re.findall(r"> (\S+)", block.text)]
+    return {block.path for block in blocks if block.path is not None} | set(made)
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A copy of the project, in which recipes are followed and commands run."""
+
+    directory: Path
+
+    @classmethod
+    def of_checkout(cls, directory: Path) -> Copy:
+        """Copy what the commands need."""
+        for part in PARTS:
+            source, target = CHECKOUT / part, directory / part
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_dir():
+                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copyfile(source, target)
+        return cls(directory)
+
+    def follow(self, steps: Sequence[Step], without: int | None = None) -> list[str]:
+        """Follow the steps, but for one; return the statements for the database."""
+        kept = [step for number, step in enumerate(steps, 1) if number != without]
+        return [text for step in kept for block in step for text in block.apply(self.directory)]
+
+    def media(self, env: Mapping[str, str], *commands: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        """Run commands of the copy, one after the other in one process, until one fails."""
+        return subprocess.run(
+            [sys.executable, "-c", DRIVER, json.dumps(commands)],
+            env={**env, "DBT_PROJECT_DIR": str(self.directory)},
+            cwd=self.directory,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+
+    def lint(self, paths: Sequence[str]) -> list[str]:
+        """Return what mypy says of some files of the copy."""
+        if not paths:
+            return []
+        done = subprocess.run(
+            [sys.executable, "-m", "mypy", "--cache-dir", str(CHECKOUT / ".mypy_cache"), *paths],
+            cwd=self.directory,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.stdout.splitlines() if done.returncode else []
