@@ -3,8 +3,8 @@
 The files are idempotent and applied all together, in filename order, in one transaction: at any moment a
 database has either the old form or the new one. Whether anything changed is read from the catalogue.
 
-A file says what a new database gets (`create table if not exists …`) and, directly below, the steps that bring
-a database of an earlier release to the same form (`media_ops.add_column` and its like, in 02_functions.sql).
+A file says what a new database gets (`create table if not exists …`) and, directly below, the steps that
+bring a database of an earlier release to the same form (`media_ops.add_column` and others, 02_functions.sql).
 tests/python/test_releases.py fails where a step is missing.
 """
 
@@ -40,7 +40,8 @@ def migrate(connection: psycopg.Connection, schema: Path = SCHEMA) -> bool:
             # 00_roles.sql went on as the owner
             connection.execute("select set_config('role', %s, true)", role)
             connection.execute(
-                "insert into media_ops.applied_schema (digest) values (%s) on conflict do nothing", [digest(schema)]
+                "insert into media_ops.applied_schema (digest) values (%s) on conflict do nothing",
+                [digest(schema)],
             )
             return catalogue(connection) != before
     except psycopg.errors.LockNotAvailable as error:

@@ -267,7 +267,9 @@ def test_what_the_database_does_not_take_waits_for_a_correction(shop: Product, r
     shop.query(rule)
     shop.put(KEY, GOOD, NOON)
     said = shop.load(expect={1}).stderr
-    assert said.count("\n") == 1 and told in said and "media load --retry" in said and "Failing row" not in said
+    assert (
+        said.count("\n") == 1 and told in said and "media load --retry" in said and "Failing row" not in said
+    )
     (run,) = shop.query(LOG)
     assert (run["status"], run["failure"], run["message"] in said) == ("failed", "content", True)
     assert "0 objects" in shop.load().stdout  # it is not tried again
@@ -394,7 +396,9 @@ def test_of_two_files_of_one_moment_the_later_key_counts_in_the_order_of_s3(shop
     found = shop.query("select 1 from pg_collation where collname = 'und-x-icu'")
     letters = "und-x-icu" if found else "C"
     # the views read the column, so they go first; migrate makes them again
-    shop.query("drop view media_ops.runs_that_count, media_ops.runs_waiting_for_retry, media_ops.running_runs")
+    shop.query(
+        "drop view media_ops.runs_that_count, media_ops.runs_waiting_for_retry, media_ops.running_runs"
+    )
     shop.query(f'alter table media.ingestion_logs alter column object_key type text collate "{letters}"')
     shop.run("migrate")
     shop.feeds({"ttd": {**FEED, "key_pattern": "csv$"}})

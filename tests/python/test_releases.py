@@ -1,6 +1,6 @@
-"""A database that an earlier release made and filled is, once migrated, what a new database is: no step is forgotten.
+"""A database that an earlier release made and filled has, once migrated, the form of a new one.
 
-releases/<version>/   schema/ as that release applied it, the marts as its dbt made them, and rows for all of them
+releases/<version>/   schema/ as that release applied it, the marts as its dbt made them, rows for all of them
 """
 
 from __future__ import annotations
@@ -97,7 +97,8 @@ EDITS: Mapping[str, tuple[str, Callable[[str], str], tuple[str, str]]] = {
         replacing(LAST, LAST[:-3] + ",\n    video_views bigint not null default 0\n);"),
         (
             STAGING,
-            "select media_ops.add_column('media.staging_media_raw', 'video_views', 'bigint not null default 0');",
+            "select media_ops.add_column("
+            "'media.staging_media_raw', 'video_views', 'bigint not null default 0');",
         ),
     ),
     "a value of a check": (

@@ -130,4 +130,3 @@ def test_a_run_is_at_work_while_its_lock_is_held(connection: psycopg.Connection,
         assert connection.execute(running).fetchall() == [(latest,)]
         loader.execute("select pg_advisory_unlock_all()")
     assert connection.execute(running).fetchall() == []
-
