@@ -1,54 +1,134 @@
--- All that loader/database/schema can change, in text: two results that differ mean that something was changed.
+-- All that loader/database/schema can change, in text: two results that differ mean that something was changed, and
+-- two databases with the same result have the same form. Nothing here depends on the order in which things were made,
+-- but for the order of a table's columns.
 with ours as (
-    select oid, nspname from pg_namespace where nspname in ('media', 'media_ops', 'media_models')
+    select oid, nspname, nspowner, nspacl from pg_namespace where nspname in ('media', 'media_ops', 'media_models')
 ),
 
 relations as (
-    select pg_class.* from pg_class where relnamespace in (select oid from ours) and relkind in ('r', 'p', 'v', 'S')
+    select * from pg_class where relnamespace in (select oid from ours) and relkind in ('r', 'p', 'v', 'm', 'S')
+),
+
+objects (kind, classid, objid, owner, acl, state) as (
+    select 'schema', 'pg_namespace'::regclass, oid, nspowner, coalesce(nspacl, acldefault('n', nspowner)), ''
+    from ours
+    union all
+    select
+        'relation', 'pg_class'::regclass, oid, relowner,
+        coalesce(relacl, acldefault(case relkind when 'S' then 's'::"char" else 'r' end, relowner)),
+        concat_ws(
+            ' ', relkind, relpersistence, relreplident, relrowsecurity, relforcerowsecurity, reltablespace, reloptions
+        )
+    from relations
+    union all
+    select
+        'function', 'pg_proc'::regclass, oid, proowner, coalesce(proacl, acldefault('f', proowner)),
+        pg_get_functiondef(oid)
+    from pg_proc
+    where pronamespace in (select oid from ours) and prokind in ('f', 'p')
+    union all
+    -- not those of tables and their arrays
+    select
+        'type', 'pg_type'::regclass, oid, typowner, coalesce(typacl, acldefault('T', typowner)),
+        concat_ws(
+            ' ', typtype, format_type(typbasetype, typtypmod), typnotnull, typdefault,
+            (select string_agg(enumlabel, ',' order by enumsortorder) from pg_enum where enumtypid = pg_type.oid)
+        )
+    from pg_type
+    where typnamespace in (select oid from ours) and typrelid = 0 and typelem = 0
+),
+
+parts (kind, classid, objid, objsubid, state) as (
+    select 'view', 'pg_class'::regclass, oid, 0, pg_get_viewdef(oid) from relations where relkind in ('v', 'm')
+    union all
+    select
+        'sequence', 'pg_class'::regclass, seqrelid, 0,
+        concat_ws(' ', seqtypid::regtype, seqstart, seqincrement, seqmax, seqmin, seqcache, seqcycle)
+    from pg_sequence
+    where seqrelid in (select oid from relations)
+    union all
+    select
+        'column', 'pg_class'::regclass, attrelid, attnum,
+        concat_ws(
+            ' ', row_number() over (partition by attrelid order by attnum), format_type(atttypid, atttypmod),
+            attcollation::regcollation, attnotnull, attidentity, attgenerated, attstorage, attcompression,
+            attstattarget, attoptions, pg_get_expr(adbin, adrelid),
+            (select string_agg(granted::text, ',' order by granted::text) from unnest(attacl) as granted)
+        )
+    from pg_attribute
+    left join pg_attrdef on adrelid = attrelid and adnum = attnum
+    where attrelid in (select oid from relations) and attnum > 0 and not attisdropped
+    union all
+    select
+        'constraint', 'pg_constraint'::regclass, oid, 0, concat_ws(' ', pg_get_constraintdef(oid), convalidated)
+    from pg_constraint
+    where conrelid in (select oid from relations)
+    union all
+    select
+        'index', 'pg_class'::regclass, indexrelid, 0,
+        concat_ws(
+            ' ', pg_get_indexdef(indexrelid), indisvalid, indisclustered, indisreplident,
+            (
+                select string_agg(concat_ws('=', attname, attstattarget), ',' order by attnum)
+                from pg_attribute
+                where attrelid = indexrelid
+            )
+        )
+    from pg_index
+    where indrelid in (select oid from relations)
+    union all
+    select 'trigger', 'pg_trigger'::regclass, oid, 0, concat_ws(' ', pg_get_triggerdef(oid), tgenabled)
+    from pg_trigger
+    where tgrelid in (select oid from relations) and not tgisinternal
+    union all
+    select 'rule', 'pg_rewrite'::regclass, oid, 0, concat_ws(' ', pg_get_ruledef(oid), ev_enabled)
+    from pg_rewrite
+    where ev_class in (select oid from relations) and rulename <> '_RETURN'
+    union all
+    select
+        'policy', 'pg_policy'::regclass, oid, 0,
+        concat_ws(
+            ' ', polcmd, polpermissive, polroles::regrole [], pg_get_expr(polqual, polrelid),
+            pg_get_expr(polwithcheck, polrelid)
+        )
+    from pg_policy
+    where polrelid in (select oid from relations)
+    union all
+    select 'statistics', 'pg_statistic_ext'::regclass, oid, 0, pg_get_statisticsobjdef(oid)
+    from pg_statistic_ext
+    where stxrelid in (select oid from relations)
+),
+
+named as (
+    select
+        kind, classid, objid, 0 as objsubid,
+        concat_ws(
+            ' ', owner::regrole,
+            (select string_agg(granted::text, ',' order by granted::text) from unnest(acl) as granted), state
+        ) as state
+    from objects
+    union all
+    select * from parts
 )
 
-select 'schema' as kind, nspname::text as name, pg_get_userbyid(nspowner) || nspacl::text as state from pg_namespace
-where oid in (select oid from ours)
+select kind, (pg_identify_object(classid, objid, objsubid)).identity as name, state from named
 union all
-select 'relation', oid::regclass::text, concat_ws(' ', relowner::regrole, relacl, relrowsecurity, reloptions)
-from relations
-union all
-select 'view', oid::regclass::text, pg_get_viewdef(oid) from relations where relkind = 'v'
-union all
-select
-    'column', concat_ws(' ', attrelid::regclass, attname),
-    concat_ws(
-        ' ', format_type(atttypid, atttypmod), attnotnull, attidentity, attacl, attstattarget,
-        pg_get_expr(adbin, adrelid), col_description(attrelid, attnum)
-    )
-from pg_attribute
-left join pg_attrdef on adrelid = attrelid and adnum = attnum
-where attrelid in (select oid from relations) and attnum > 0 and not attisdropped
-union all
-select 'constraint', concat_ws(' ', conrelid::regclass, conname), pg_get_constraintdef(oid) from pg_constraint
-where conrelid in (select oid from relations)
-union all
-select 'index', indexrelid::regclass::text, pg_get_indexdef(indexrelid) from pg_index
-where indrelid in (select oid from relations)
-union all
-select 'trigger', concat_ws(' ', tgrelid::regclass, tgname), pg_get_triggerdef(oid) from pg_trigger
-where tgrelid in (select oid from relations) and not tgisinternal
-union all
-select
-    'policy', concat_ws(' ', polrelid::regclass, polname),
-    concat_ws(' ', polcmd, polroles::regrole [], pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid))
-from pg_policy
-where polrelid in (select oid from relations)
-union all
-select 'function', oid::regprocedure::text, concat_ws(' ', pg_get_functiondef(oid), proowner::regrole, proacl)
-from pg_proc
-where pronamespace in (select oid from ours) and prokind in ('f', 'p')
-union all
-select 'comment', classoid::regclass || ' ' || objoid, description from pg_description
-where objoid in (select oid from relations) and objsubid = 0
+select 'comment', (pg_identify_object(classoid, objoid, objsubid)).identity, description
+from pg_description
+where
+    (classoid, objoid) in (select classid, objid from named)
 union all
 select 'default', concat_ws(' ', defaclrole::regrole, defaclobjtype), defaclacl::text from pg_default_acl
 where defaclnamespace in (select oid from ours)
+union all
+-- what everyone may do in the database and in public, which the schema may take away
+select 'database', '', (select string_agg(granted::text, ',' order by granted::text) from unnest(datacl) as granted)
+from pg_database
+where datname = current_database()
+union all
+select 'public', nspname, (select string_agg(granted::text, ',' order by granted::text) from unnest(nspacl) as granted)
+from pg_namespace
+where nspname = 'public'
 union all
 select 'role', rolname, concat_ws(' ', rolcanlogin, rolinherit, rolcreaterole, rolconfig) from pg_roles
 where rolname like 'media\_%'

@@ -2,6 +2,10 @@
 
 The files are idempotent and applied all together, in filename order, in one transaction: at any moment a
 database has either the old form or the new one. Whether anything changed is read from the catalogue.
+
+A file says what a new database gets (`create table if not exists …`) and, directly below, the steps that
+bring a database of an earlier release to the same form (`media_ops.add_column` and others, 02_functions.sql).
+tests/python/test_releases.py fails where a step is missing.
 """
 
 from __future__ import annotations
@@ -20,8 +24,8 @@ LOCK = 6_510_615_423  # any number, the same for all who migrate
 LOCK_TIMEOUT = "5s"  # while a change waits for a table, everyone else waits behind it
 
 
-def migrate(connection: psycopg.Connection) -> bool:
-    """Applies loader/database/schema; returns whether that changed anything.
+def migrate(connection: psycopg.Connection, schema: Path = SCHEMA) -> bool:
+    """Applies the files of `schema`; returns whether that changed anything.
 
     Raises MediaError, with nothing changed, where someone holds a table for longer than LOCK_TIMEOUT.
     """
@@ -29,16 +33,17 @@ def migrate(connection: psycopg.Connection) -> bool:
         with connection.transaction():
             connection.execute(f"set local lock_timeout = '{LOCK_TIMEOUT}'")
             connection.execute("select pg_advisory_xact_lock(%s)", [LOCK])
-            before = _catalogue(connection)
+            before = catalogue(connection)
             role = connection.execute("select current_setting('role')").fetchone()
-            for file in sorted(SCHEMA.glob("*.sql")):
+            for file in sorted(schema.glob("*.sql")):
                 _apply(connection, file)
             # 00_roles.sql went on as the owner
             connection.execute("select set_config('role', %s, true)", role)
             connection.execute(
-                "insert into media_ops.applied_schema (digest) values (%s) on conflict do nothing", [digest()]
+                "insert into media_ops.applied_schema (digest) values (%s) on conflict do nothing",
+                [digest(schema)],
             )
-            return _catalogue(connection) != before
+            return catalogue(connection) != before
     except psycopg.errors.LockNotAvailable as error:
         raise MediaError(
             f"nothing was changed, because {_holders(connection)}: try again when done"
@@ -65,11 +70,16 @@ def is_current(connection: psycopg.Connection) -> bool:
     return found is not None and bool(found[0])
 
 
+def catalogue(connection: psycopg.Connection) -> list[tuple[str, str, str]]:
+    """Returns the form of the database: kind, name and state of all that the schema can change."""
+    return connection.execute(CATALOGUE.read_bytes()).fetchall()
+
+
 @cache
-def digest() -> str:
-    """Returns the digest of the files that this version applies."""
+def digest(schema: Path = SCHEMA) -> str:
+    """Returns the digest of the files of `schema`."""
     contents = hashlib.sha256()
-    for file in sorted(SCHEMA.glob("*.sql")):
+    for file in sorted(schema.glob("*.sql")):
         contents.update(f"{file.name}\0".encode() + file.read_bytes() + b"\0")
     return contents.hexdigest()
 
@@ -83,10 +93,6 @@ def _apply(connection: psycopg.Connection, file: Path) -> None:
         raise MediaError(
             f"nothing was changed, because {file.name} failed: {' '.join(str(error).split())}"
         ) from error
-
-
-def _catalogue(connection: psycopg.Connection) -> list[tuple[str, ...]]:
-    return connection.execute(CATALOGUE.read_bytes()).fetchall()
 
 
 def _owner(connection: psycopg.Connection) -> str:

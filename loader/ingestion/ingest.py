@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 BUFFER_BYTES = 1 << 18
+FILLED = ("staging_media_raw", "rejected_rows", "run_days")
+"""The tables that what a file contains is written to."""
 
 Watch = Callable[[S3Object, int, int], None]
 """Called as an object is read: which one, its bytes read so far, and how many more rows were staged."""
@@ -228,16 +230,30 @@ def _failed(
     connection: psycopg.Connection, task: Task, run: UUID, error: Exception, rejects: Rejects | None = None
 ) -> Result:
     """Records a failed run, with its rejects where they are the reason."""
-    inside = isinstance(error, ContentError | psycopg.DataError)
+    refused = _refused(error)
+    inside = refused is not None or isinstance(error, ContentError | psycopg.DataError)
     count = len(rejects) if rejects else 0
-    end = {"failure": "content" if inside else "outside", "message": one_sentence(error)}
+    message = refused or one_sentence(error)
+    end = {"failure": "content" if inside else "outside", "message": message}
     if isinstance(error, _UnreadableError):
         end["sha256"] = error.sha256
     with connection.transaction():
         if rejects:
             rejects.write(connection)
         end_run(connection, run, end | {"records_failed": count})
-    return _result(task, "failed", one_sentence(error), run, 0, count, end["failure"])
+    return _result(task, "failed", message, run, 0, count, end["failure"])
+
+
+def _refused(error: Exception) -> str | None:
+    """Returns what to tell where the database does not take what the file contains: it never will."""
+    broken = isinstance(error, psycopg.errors.CheckViolation | psycopg.errors.NotNullViolation)
+    if not (broken and isinstance(error, psycopg.Error) and error.diag.table_name in FILLED):
+        return None
+    reason = " ".join((error.diag.message_primary or "").split())
+    return (
+        f"the database does not take a row of this file ({reason}): correct the mapping or the rule, then run"
+        " `media load --retry`, or have the file delivered again"
+    )
 
 
 def _result(

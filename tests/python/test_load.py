@@ -254,6 +254,37 @@ def test_a_connection_to_postgresql_that_breaks_leaves_a_failed_run(
     assert len(shop.query(STAGED)) == 2
 
 
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        ("alter table media.staging_media_raw add check (impressions < 100)", "violates check constraint"),
+        ("alter table media.staging_media_raw add views int not null", "violates not-null constraint"),
+        ("alter table media_ops.run_days add check (row_count > 1)", "violates check constraint"),
+    ],
+)
+def test_what_the_database_does_not_take_waits_for_a_correction(shop: Product, rule: str, told: str) -> None:
+    """It would fail in the same way every night."""
+    shop.query(rule)
+    shop.put(KEY, GOOD, NOON)
+    said = shop.load(expect={1}).stderr
+    assert (
+        said.count("\n") == 1 and told in said and "media load --retry" in said and "Failing row" not in said
+    )
+    (run,) = shop.query(LOG)
+    assert (run["status"], run["failure"], run["message"] in said) == ("failed", "content", True)
+    assert "0 objects" in shop.load().stdout  # it is not tried again
+
+
+def test_a_reason_to_reject_needs_no_change_of_the_database(shop: Product) -> None:
+    shop.query(
+        "insert into media.ingestion_logs (status, feed, feed_location, bucket, object_key, object_uri,"
+        " last_modified) values ('success', '', '', '', '', '', now())"
+    )
+    shop.query(
+        "insert into media_ops.rejected_rows select id, 1, '', 'a new one', '' from media.ingestion_logs"
+    )
+
+
 def test_a_retraction_stands_until_the_key_is_loaded_by_name(shop: Product) -> None:
     shop.put(KEY, GOOD, NOON)
     shop.load()

@@ -130,17 +130,3 @@ def test_a_run_is_at_work_while_its_lock_is_held(connection: psycopg.Connection,
         assert connection.execute(running).fetchall() == [(latest,)]
         loader.execute("select pg_advisory_unlock_all()")
     assert connection.execute(running).fetchall() == []
-
-
-def test_a_view_that_has_its_query_already_waits_for_no_reader(
-    connection: psycopg.Connection, database: Database
-) -> None:
-    with connect(database) as reader, connection.transaction():
-        reader.execute("select * from media_ops.cpm_periods")
-        connection.execute("set local lock_timeout = '500ms'")
-        connection.execute("create view media_ops.wanted as select * from media_ops.cpm_periods")
-        connection.execute("drop view media_ops.wanted")
-        query = connection.execute("select pg_get_viewdef('media_ops.cpm_periods'::regclass)").fetchone()
-        assert query is not None
-        connection.execute(f"create view media_ops.wanted as {query[0]}".encode())
-        connection.execute("select media_ops.set_view('media_ops.cpm_periods')")

@@ -28,19 +28,77 @@ $$;
 -- The loader's COPY brings its own (loader/ingestion/staging.py).
 create or replace function media_ops.set_id_default(relation regclass) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
-declare
-    wanted text := case
-        when current_setting('server_version_num')::int >= 180000 then 'uuidv7()' else 'gen_random_uuid()'
-    end;
 begin
-    if wanted is distinct from (
+    perform media_ops.set_default(relation, 'id', case
+        when current_setting('server_version_num')::int >= 180000 then 'uuidv7()' else 'gen_random_uuid()'
+    end);
+end
+$$;
+
+-- Steps that bring a table of an earlier release to the form that its file declares. They stand below the table, and
+-- where it has that form already they do nothing and wait for nobody.
+create or replace function media_ops.add_column(relation regclass, column_name name, definition text) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+    if not exists (
+        select from pg_attribute where attrelid = relation and attname = column_name and not attisdropped
+    ) then
+        execute format('alter table %s add column %I %s', relation, column_name, definition);
+    end if;
+end
+$$;
+
+create or replace function media_ops.set_default(relation regclass, column_name name, expression text) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    current_default constant text := '
         select pg_get_expr(pg_attrdef.adbin, pg_attrdef.adrelid)
         from pg_attrdef
-        join pg_attribute
-            on pg_attribute.attrelid = pg_attrdef.adrelid and pg_attribute.attnum = pg_attrdef.adnum
-        where pg_attrdef.adrelid = relation and pg_attribute.attname = 'id'
-    ) then
-        execute format('alter table %s alter column id set default %s', relation, wanted);
+        join pg_attribute on pg_attribute.attrelid = pg_attrdef.adrelid and pg_attribute.attnum = pg_attrdef.adnum
+        where pg_attrdef.adrelid = $1 and pg_attribute.attname = $2';
+    wanted text;
+    found text;
+begin
+    -- an empty table of the same columns shows how PostgreSQL writes the expression
+    execute format('create table media_ops.wanted (like %s)', relation);
+    execute format('alter table media_ops.wanted alter column %I set default %s', column_name, expression);
+    execute current_default into wanted using 'media_ops.wanted'::regclass, column_name;
+    drop table media_ops.wanted;
+    execute current_default into found using relation, column_name;
+    if found is distinct from wanted then
+        execute format('alter table %s alter column %I set default %s', relation, column_name, expression);
+    end if;
+end
+$$;
+
+-- The check that a `create table` gives a column without naming it is called <table>_<column>_check.
+create or replace function media_ops.set_check(relation regclass, constraint_name name, expression text) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    wanted text;
+    found text;
+begin
+    execute format('create table media_ops.wanted (like %s)', relation);
+    execute format('alter table media_ops.wanted add constraint wanted check (%s)', expression);
+    select pg_get_constraintdef(oid) into wanted
+    from pg_constraint
+    where conrelid = 'media_ops.wanted'::regclass and conname = 'wanted';
+    drop table media_ops.wanted;
+    select pg_get_constraintdef(oid) into found
+    from pg_constraint
+    where conrelid = relation and conname = constraint_name;
+    if found is distinct from wanted then
+        perform media_ops.drop_constraint(relation, constraint_name);
+        execute format('alter table %s add constraint %I check (%s)', relation, constraint_name, expression);
+    end if;
+end
+$$;
+
+create or replace function media_ops.drop_constraint(relation regclass, constraint_name name) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+    if exists (select from pg_constraint where conrelid = relation and conname = constraint_name) then
+        execute format('alter table %s drop constraint %I', relation, constraint_name);
     end if;
 end
 $$;
@@ -61,6 +119,7 @@ $$;
 
 revoke all on function
 media_ops.touch_updated_at(), media_ops.auto_update(regclass), media_ops.set_id_default(regclass),
-media_ops.set_view(text)
+media_ops.add_column(regclass, name, text), media_ops.set_default(regclass, name, text),
+media_ops.set_check(regclass, name, text), media_ops.drop_constraint(regclass, name), media_ops.set_view(text)
 from public;
 grant execute on function media_ops.touch_updated_at(), media_ops.auto_update(regclass) to media_transformer;

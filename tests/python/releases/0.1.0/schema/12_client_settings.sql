@@ -1,0 +1,38 @@
+-- The CPM of each client, by the date from which it holds; null = from the beginning.
+create table if not exists media.client_settings (
+    id uuid primary key,
+    client_id uuid not null references media.clients (id) on update cascade on delete restrict,
+    cpm decimal(10, 4) not null check (cpm >= 0),
+    effective_date date,
+    created_at timestamp not null default (now() at time zone 'utc'),
+    updated_at timestamp not null default (now() at time zone 'utc'),
+    constraint client_settings_one_rate_a_date unique nulls not distinct (client_id, effective_date)
+);
+comment on table media.client_settings is 'The CPM of each client, by the date from which it holds.';
+comment on column media.client_settings.id is 'The setting.';
+comment on column media.client_settings.client_id is 'Whose CPM it is.';
+comment on column media.client_settings.cpm is 'The price of a thousand impressions.';
+comment on column media.client_settings.effective_date is
+'From which day on, until the day before the client''s next one; null: from the beginning.';
+comment on column media.client_settings.created_at is 'When the row was made, UTC.';
+comment on column media.client_settings.updated_at is 'When something in the row last changed, UTC.';
+select
+    media_ops.set_id_default('media.client_settings'),
+    media_ops.auto_update('media.client_settings');
+
+-- NaN is greater than any number, and -infinity would be a second beginning beside null.
+do $$
+begin
+    if not exists (
+        select from pg_constraint
+        where conrelid = 'media.client_settings'::regclass and conname = 'client_settings_finite'
+    ) then
+        alter table media.client_settings
+        add constraint client_settings_finite check (cpm <> 'NaN' and isfinite(effective_date));
+    end if;
+end
+$$;
+
+create index if not exists idx_client_settings_client_id on media.client_settings (client_id);
+
+grant select on media.client_settings to media_loader, media_transformer, media_reader;

@@ -1,0 +1,43 @@
+-- The rows of every successful run, as staged. What counts today is decided downstream.
+create table if not exists media.staging_media_raw (
+    id uuid primary key,
+    ingestion_run_id uuid not null,
+    client_id uuid not null references media.clients (id) on update cascade on delete restrict,
+    date date not null,
+    campaign_name varchar(255) not null,
+    strategy_name varchar(255) not null,
+    placement_name varchar(255) not null,
+    creative_name varchar(255) not null,
+    impressions bigint not null,
+    clicks bigint not null,
+    ctr decimal(12, 6),
+    conversions bigint not null,
+    conversion_revenue decimal(12, 2) not null,
+    created_at timestamp not null default (now() at time zone 'utc')
+);
+select media_ops.set_id_default('media.staging_media_raw');
+comment on table media.staging_media_raw is
+'The rows of every successful run, as staged. What counts today is decided by int_live_run_days.';
+comment on column media.staging_media_raw.id is 'The row.';
+comment on column media.staging_media_raw.ingestion_run_id is 'The run that staged it: ingestion_logs.id.';
+comment on column media.staging_media_raw.client_id is 'Whose figures they are.';
+comment on column media.staging_media_raw.date is 'The reporting day.';
+comment on column media.staging_media_raw.campaign_name is 'As delivered, trimmed and NFC; (not set) if blank.';
+comment on column media.staging_media_raw.strategy_name is 'As delivered, trimmed and NFC; (not set) if blank.';
+comment on column media.staging_media_raw.placement_name is 'As delivered, trimmed and NFC; (not set) if blank.';
+comment on column media.staging_media_raw.creative_name is 'As delivered, trimmed and NFC; (not set) if blank.';
+comment on column media.staging_media_raw.impressions is 'Times shown.';
+comment on column media.staging_media_raw.clicks is 'Times clicked.';
+comment on column media.staging_media_raw.ctr is
+'The partner''s own click-through rate, a fraction; no figure is made of it.';
+comment on column media.staging_media_raw.conversions is 'Conversions.';
+comment on column media.staging_media_raw.conversion_revenue is 'What the conversions brought; may be negative.';
+comment on column media.staging_media_raw.created_at is 'When the row was staged, UTC.';
+
+-- The one way in: the builds read the rows of a run for the days that they rebuild.
+create index if not exists idx_staging_run_client_date
+on media.staging_media_raw (ingestion_run_id, client_id, date);
+
+-- Staged rows are never updated: a correction is another run.
+grant select, insert on media.staging_media_raw to media_loader;
+grant select on media.staging_media_raw to media_transformer, media_reader;

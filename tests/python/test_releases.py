@@ -1,0 +1,209 @@
+"""A database that an earlier release made and filled has, once migrated, the form of a new one.
+
+releases/<version>/   schema/ as that release applied it, the marts as its dbt made them, rows for all of them
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from conftest import S3, TEMPLATE
+from product import BUCKET, Product, fresh_database
+from test_load import FEED, GOOD, KEY, NOON
+
+from loader.database.connection import Database, connect
+from loader.database.migrate import SCHEMA, catalogue, migrate
+from loader.database.server import Server
+
+RELEASES = sorted((Path(__file__).parent / "releases").iterdir())
+EMPTY = "template0"
+
+
+def differences(old: psycopg.Connection, new: psycopg.Connection) -> list[tuple[str, str, str]]:
+    """Return what only one of two databases has."""
+    return sorted(set(catalogue(old)) ^ set(catalogue(new)))
+
+
+def contents(connection: psycopg.Connection) -> Mapping[str, list[dict[str, Any]]]:
+    """Return all rows of all tables."""
+    tables = connection.execute(
+        "select format('%I.%I', relnamespace::regnamespace, relname) from pg_class"
+        " where relnamespace::regnamespace::text in ('media', 'media_ops') and relkind = 'r'"
+    ).fetchall()
+    return {
+        table: [
+            row
+            for (row,) in connection.execute(
+                f"select to_jsonb(found) from {table} as found order by found::text".encode()
+            ).fetchall()
+        ]
+        for (table,) in tables
+    }
+
+
+def as_released(database: Database, release: Path) -> None:
+    """Make the database that a release would have made, with rows in every table."""
+    with connect(database) as connection:
+        migrate(connection, release / "schema")
+        connection.commit()
+        for file in ("marts.sql", "fill.sql"):
+            connection.execute((release / file).read_bytes())
+
+
+@pytest.mark.parametrize("release", RELEASES, ids=lambda release: release.name)
+@pytest.mark.any_postgres
+def test_a_database_of_an_earlier_release_gets_the_form_of_a_new_one(
+    server: Server, s3: S3, tmp_path: Path, release: Path
+) -> None:
+    with fresh_database(server, EMPTY) as database, fresh_database(server, EMPTY) as other:
+        as_released(database, release)
+        with connect(database, autocommit=True) as old, connect(other, autocommit=True) as new:
+            before = contents(old)
+            assert all(before.values()), [table for table, rows in before.items() if not rows]
+            assert migrate(old)
+            migrate(new)
+            new.execute((release / "marts.sql").read_bytes())
+            migrate(new)
+            assert differences(old, new) == []
+            assert not migrate(old)
+            after = contents(old)
+        for table, rows in before.items():
+            if table in after:  # what a release removed is named in 90_removed.sql
+                for row in rows:
+                    assert any(row.items() <= now.items() for now in after[table]), (table, row)
+        s3.bucket(BUCKET)
+        shop = Product(database, s3, tmp_path / "feeds.yml")
+        shop.feeds({"ttd": FEED})
+        shop.put(KEY, GOOD, NOON)
+        assert "2 rows loaded" in shop.load().stdout
+        assert "ttd" in shop.run("status").stdout
+        assert "Zeta" in shop.run("rejects").stdout
+
+
+def replacing(old: str, new: str) -> Callable[[str], str]:
+    return lambda text: text.replace(old, new)
+
+
+STAGING, LOGS = "21_staging_media_raw.sql", "20_ingestion_logs.sql"
+LAST = "    created_at timestamp not null default (now() at time zone 'utc')\n);"
+EDITS: Mapping[str, tuple[str, Callable[[str], str], tuple[str, str]]] = {
+    "a column": (
+        STAGING,
+        replacing(LAST, LAST[:-3] + ",\n    video_views bigint not null default 0\n);"),
+        (
+            STAGING,
+            "select media_ops.add_column("
+            "'media.staging_media_raw', 'video_views', 'bigint not null default 0');",
+        ),
+    ),
+    "a value of a check": (
+        "23_feeds.sql",
+        replacing("('replace', 'append')", "('replace', 'append', 'merge')"),
+        (
+            "23_feeds.sql",
+            "select media_ops.set_check('media_ops.feeds', 'feeds_redelivery_check',"
+            " $$redelivery in ('replace', 'append', 'merge')$$);",
+        ),
+    ),
+    "a check that goes": (
+        "24_run_days.sql",
+        replacing(" check (row_count > 0)", ""),
+        (
+            "24_run_days.sql",
+            "select media_ops.drop_constraint('media_ops.run_days', 'run_days_row_count_check');",
+        ),
+    ),
+    "a default": (
+        LOGS,
+        replacing("records_failed int not null default 0", "records_failed int not null default 1"),
+        (LOGS, "select media_ops.set_default('media.ingestion_logs', 'records_failed', '1');"),
+    ),
+    "a view that goes": (
+        "27_running_runs.sql",
+        replacing("media_ops.running_runs", "media_ops.runs_at_work"),
+        ("90_removed.sql", "drop view if exists media_ops.running_runs;"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_an_edit_needs_its_step(server: Server, tmp_path: Path, name: str) -> None:
+    file, edit, (place, step) = EDITS[name]
+    without, complete = tmp_path / "without", tmp_path / "complete"
+    shutil.copytree(SCHEMA, without)
+    text = (without / file).read_text()
+    assert edit(text) != text
+    (without / file).write_text(edit(text))
+    shutil.copytree(without, complete)
+    with (complete / place).open("a") as stream:
+        stream.write(f"\n{step}\n")
+    with fresh_database(server, EMPTY) as database, connect(database, autocommit=True) as new:
+        migrate(new, without)
+        assert differences_after_migration(server, new, without)
+        assert not migrate(new, complete)
+        assert differences_after_migration(server, new, complete) == []
+
+
+def differences_after_migration(
+    server: Server, new: psycopg.Connection, schema: Path
+) -> list[tuple[str, str, str]]:
+    """Return in what a database of today differs from a new one once migrated to another schema."""
+    with fresh_database(server, TEMPLATE) as database, connect(database, autocommit=True) as old:
+        migrate(old, schema)
+        return differences(old, new)
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        "alter table media.ingestion_logs drop column message, add column message text",
+        "alter table media.clients alter column name type varchar(200)",
+        "alter table media.clients alter column status drop not null",
+        "alter table media.clients alter column name set statistics 7",
+        "alter table media.ingestion_logs alter column run_number drop identity",
+        "alter sequence media.ingestion_logs_run_number_seq increment by 2",
+        "alter table media_ops.run_days add check (row_count < 9) not valid",
+        "alter table media_ops.run_days drop constraint run_days_client_id_fkey",
+        "alter table media.users disable trigger touch_updated_at",
+        "drop index media.idx_clients_name",
+        "alter function media_ops.sign_in(text) volatile",
+        "grant execute on function media_ops.sign_in(text) to media_reader",
+        "grant update (name) on media.clients to media_loader",
+        "revoke select on media_ops.cpm_periods from media_loader",
+        "comment on view media_ops.cpm_periods is null",
+        "comment on column media_ops.cpm_periods.cpm is 'Another.'",
+        "comment on function media_ops.sign_in(text) is 'Signs in.'",
+        "create type media_ops.kind as enum ('a')",
+        "create sequence media_ops.numbers",
+        "create policy more on media.clients using (true)",
+        "create rule nothing as on delete to media.clients do instead nothing",
+        "alter table media_ops.feeds owner to media_transformer",
+        "alter default privileges in schema media grant select on tables to media_loader",
+        "create statistics media_ops.both on name, location from media_ops.feeds",
+        "revoke usage on schema media from media_client",
+    ],
+)
+def test_the_catalogue_shows_every_difference(database: Database, mistake: str) -> None:
+    with connect(database, autocommit=True) as connection, connection.transaction(force_rollback=True):
+        before = catalogue(connection)
+        connection.execute(mistake.encode())
+        assert catalogue(connection) != before
+
+
+def test_migrating_what_is_current_waits_for_no_reader(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loader.database.migrate.LOCK_TIMEOUT", "500ms")
+    with connect(database) as reader, connect(database) as connection:
+        relations = reader.execute(
+            "select format('%I.%I', relnamespace::regnamespace, relname) from pg_class"
+            " where relnamespace::regnamespace::text in ('media', 'media_ops') and relkind in ('r', 'v')"
+        ).fetchall()
+        for (relation,) in relations:
+            reader.execute(f"select * from {relation}".encode())
+        assert not migrate(connection)
