@@ -14,9 +14,8 @@ from pathlib import Path
 from loader.project import CHECKOUT
 
 PAGE = CHECKOUT / "docs" / "changing.md"
-FENCE = re.compile(
-    r"^(?P<indent> *)```(?P<kind>\w+)(?: (?P<path>\S+))?\n(?P<text>.*?)^ *```$", re.DOTALL | re.MULTILINE
-)
+LINES = re.DOTALL | re.MULTILINE
+FENCE = re.compile(r"^(?P<indent> *)```(?P<kind>\w+)(?: (?P<path>\S+))?\n(?P<text>.*?)^ *```$", LINES)
 PARTS = (
     "dbt_project.yml",
     "profiles.example.yml",
@@ -43,7 +42,7 @@ for arguments in json.loads(sys.argv[1]):
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: a diff of a file, a file that is new, a shell command or a statement for the database."""
+    """A fenced block: a diff of a file, a new file, a shell command or a statement for the database."""
 
     kind: str
     path: str | None
@@ -77,24 +76,15 @@ Step = tuple[Block, ...]
 
 def recipe(title: str) -> list[Step]:
     """Return the numbered steps of a section of the page."""
-    (section,) = re.findall(
-        rf"^## {title}\n(.*?)(?=^## |\Z)", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
-    )
+    (section,) = re.findall(rf"^## {title}\n(.*?)(?=^## |\Z)", PAGE.read_text(encoding="utf-8"), LINES)
     parts = re.split(r"^(\d+)\. ", section, flags=re.MULTILINE)[1:]
-    assert parts[::2] == [str(number) for number in range(1, len(parts) // 2 + 1)], (
-        "the steps are numbered 1, 2, 3 …"
-    )
-    return [
-        tuple(
-            Block(
-                found["kind"],
-                found["path"],
-                re.sub(f"^{found['indent']}", "", found["text"], flags=re.MULTILINE),
-            )
-            for found in FENCE.finditer(part)
-        )
-        for part in parts[1::2]
-    ]
+    assert parts[::2] == [str(number) for number in range(1, len(parts) // 2 + 1)], "number them 1, 2, 3 …"
+    return [tuple(map(_block, FENCE.finditer(part))) for part in parts[1::2]]
+
+
+def _block(found: re.Match[str]) -> Block:
+    text = re.sub(f"^{found['indent']}", "", found["text"], flags=re.MULTILINE)
+    return Block(found["kind"], found["path"], text)
 
 
 def files(steps: Sequence[Step]) -> set[str]:

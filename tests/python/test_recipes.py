@@ -76,6 +76,7 @@ class Recipe:
     most_files: int = 99
     linted: tuple[str, ...] = ()
     """What mypy has to pass: what is wrong there shows in `make lint`."""
+    commands: tuple[list[str], ...] = (["migrate"], ["load"], ["transform"])
 
     def wrong(
         self, history: Product, server: Server, directory: Path, without: int | None = None
@@ -87,10 +88,11 @@ class Recipe:
             shop.feeds(feed(**self.columns))
             for statement in copy.follow(recipe(self.title), without):
                 shop.query(statement)
-            done = copy.media(shop.env, ["migrate"], ["load"], ["transform"])
+            done = copy.media(shop.env, *self.commands)
             if done.returncode:
                 return [done.stdout[-2000:] + done.stderr]
-            return [*self._wrong_results(shop), *copy.lint(self.linted)]
+            schema = copy.directory / "loader/database/schema"
+            return [*self._wrong_results(shop), *copy.lint(self.linted), *wrong_schema(server, schema)]
 
     def _wrong_results(self, shop: Product) -> Iterator[str]:
         for query, expected in self.results.items():
@@ -103,7 +105,19 @@ class Recipe:
                     yield f"{query}: {found} instead of {expected}"
 
 
-SECURED = "select relrowsecurity, (select count(*) from pg_policy where polrelid = pg_class.oid) from pg_class where oid = '{}'::regclass"
+def wrong_schema(server: Server, schema: Path) -> Iterator[str]:
+    """Yields what a changed schema lacks: a declaration, a step for existing databases, a comment."""
+    yield from undeclared(schema)
+    with fresh_database(server, EMPTY) as database, connect(database, autocommit=True) as new:
+        migrate(new, schema)
+        yield from map(str, differences_after_migration(server, new, schema))
+        yield from (f"{name} has no comment" for (name,) in new.execute(SILENT.encode()).fetchall())
+
+
+SECURED = (
+    "select relrowsecurity, (select count(*)::int from pg_policy where polrelid = pg_class.oid)"
+    " from pg_class where oid = '{}'::regclass"
+)
 RECIPES = (
     Recipe(
         "A metric",
@@ -148,6 +162,11 @@ RECIPES = (
         linted=("loader/files/rows.py",),
     ),
     Recipe(
+        "A migration",
+        {"select count(*)::int, count(note)::int from media.clients": [(2, 0)]},
+        commands=(["migrate"],),
+    ),
+    Recipe(
         "A mart of your own",
         {
             "select week_start::text, impressions::int, spend::text from media.campaign_weeks"
@@ -171,9 +190,7 @@ RECIPES = (
             ],
             "select sum(impressions)::int from media.weekly_summaries": [(7501,)],
             SECURED.format("media.variants"): [(True, 3)],
-            "select count(*)::int from pg_constraint where contype = 'f' and confrelid = 'media.variants'::regclass": [
-                (1,)
-            ],
+            "select count(*)::int from pg_constraint where confrelid = 'media.variants'::regclass": [(1,)],
         },
         {"variant_name": "Variant"},
     ),

@@ -5,8 +5,9 @@ releases/<version>/   schema/ as that release applied it, the marts as its dbt m
 
 from __future__ import annotations
 
+import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,25 @@ def test_the_catalogue_shows_every_difference(database: Database, mistake: str) 
         before = catalogue(connection)
         connection.execute(mistake.encode())
         assert catalogue(connection) != before
+
+
+DECLARED = re.compile(r"create table if not exists (\S+) \((.*?)^\);", re.DOTALL | re.MULTILINE)
+
+
+def undeclared(schema: Path) -> Iterator[str]:
+    """Yield the columns that a step adds but the table's `create table`, which people read, does not have."""
+    texts = [file.read_text(encoding="utf-8") for file in sorted(schema.glob("*.sql"))]
+    declared = dict(table for text in texts for table in DECLARED.findall(text))
+    for text in texts:
+        for table, column in re.findall(r"media_ops\.add_column\('([\w.]+)', '(\w+)'", text):
+            if not re.search(rf"^    {column} ", declared.get(table, ""), re.MULTILINE):
+                yield f"{table}.{column} is added by a step, but the `create table` does not have it"
+
+
+def test_every_column_that_a_step_adds_is_declared_too(tmp_path: Path) -> None:
+    assert list(undeclared(SCHEMA)) == []
+    (tmp_path / "1.sql").write_text("select media_ops.add_column('media.clients', 'note', 'text');\n")
+    assert len(list(undeclared(tmp_path))) == 1
 
 
 def test_migrating_what_is_current_waits_for_no_reader(

@@ -60,6 +60,17 @@ where objoid in (select oid from marts) and classoid = 'pg_class'::regclass
 order by name, state
 """
 
+SILENT = """
+select pg_class.oid::regclass || '.' || coalesce(pg_attribute.attname, '') as name
+from pg_class left join pg_attribute on attrelid = pg_class.oid and attnum > 0 and not attisdropped
+where
+    relnamespace in ('media'::regnamespace, 'media_ops'::regnamespace) and relkind in ('r', 'v')
+    and (
+        col_description(pg_class.oid, attnum) is null
+        or obj_description(pg_class.oid, 'pg_class') is null
+    )
+"""
+
 
 def csv(*rows: str) -> bytes:
     return "\n".join([HEADER, *rows, ""]).encode()
@@ -114,17 +125,7 @@ def test_the_marts_have_what_the_specification_gives_them(shop: Product) -> None
 
 
 def test_every_table_and_column_says_what_it_is(shop: Product) -> None:
-    silent = """
-        select pg_class.oid::regclass || '.' || coalesce(pg_attribute.attname, '') as name
-        from pg_class left join pg_attribute on attrelid = pg_class.oid and attnum > 0 and not attisdropped
-        where
-            relnamespace in ('media'::regnamespace, 'media_ops'::regnamespace) and relkind in ('r', 'v')
-            and (
-                col_description(pg_class.oid, attnum) is null
-                or obj_description(pg_class.oid, 'pg_class') is null
-            )
-    """
-    assert shop.query(silent) == []
+    assert shop.query(SILENT) == []
 
 
 @pytest.mark.parametrize(
