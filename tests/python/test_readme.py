@@ -1,4 +1,4 @@
-"""README.md is true to the letter: its commands exist, the list of them is the code's, its links hold."""
+"""README.md and docs are true to the letter: commands exist, the list of them is the code's, links hold."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from loader import cli
 from loader.project import CHECKOUT
 
-README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+COMMANDS = (CHECKOUT / "docs" / "commands.md").read_text(encoding="utf-8")
 PAGES = [CHECKOUT / "README.md", CHECKOUT / "DECISIONS.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
 TEXTS = [page.read_text(encoding="utf-8") for page in PAGES]
 BLOCKS = [block for text in TEXTS for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL)]
@@ -22,7 +22,7 @@ SPOKEN = [line.split("#")[0].strip() for block in BLOCKS for line in block.split
 
 
 def help_lines(command: Any, path: str = "media") -> list[str]:
-    """Gives what README lists of a command: how it is typed, and the first line of its help."""
+    """Gives what the list says of a command: how it is typed, and the first line of its help."""
     if hasattr(command, "commands"):
         groups = [help_lines(child, f"{path} {name}") for name, child in command.commands.items()]
         return [line for group in groups for line in group]
@@ -30,7 +30,7 @@ def help_lines(command: Any, path: str = "media") -> list[str]:
 
 
 def typed(parameter: Any) -> str:
-    """Gives an argument or option as README writes it."""
+    """Gives an argument or option as the list writes it."""
     if parameter.param_type_name == "argument":
         name = parameter.name.upper()
         return name if parameter.required else f"[{name}]"
@@ -40,7 +40,7 @@ def typed(parameter: Any) -> str:
 
 def test_the_list_of_commands_is_that_of_the_code() -> None:
     expected = "\n".join(help_lines(typer.main.get_command(cli.app)))
-    assert f"```text\n{expected}\n```" in README, expected
+    assert f"```text\n{expected}\n```" in COMMANDS, expected
 
 
 @pytest.mark.parametrize("line", [line for line in SPOKEN if line.startswith("media ")])

@@ -13,7 +13,11 @@ import pytest
 from conftest import S3
 from product import Product, fresh_database, product
 from recipes import Copy, files, recipe
+from test_releases import EMPTY, differences_after_migration, undeclared
+from test_transform import SILENT
 
+from loader.database.connection import connect
+from loader.database.migrate import migrate
 from loader.database.server import Server
 
 NOON = datetime(2025, 5, 1, 12, tzinfo=UTC)
@@ -76,6 +80,8 @@ class Recipe:
     most_files: int = 99
     linted: tuple[str, ...] = ()
     """What mypy has to pass: what is wrong there shows in `make lint`."""
+    aliases: tuple[str, ...] = ()
+    """Lines of seeds/name_aliases.csv."""
     commands: tuple[list[str], ...] = (["migrate"], ["load"], ["transform"])
 
     def wrong(
@@ -86,6 +92,8 @@ class Recipe:
         with fresh_database(server, history.database.env["PGDATABASE"]) as database:
             shop = Product(database, history.s3, directory / "feeds.yml")
             shop.feeds(feed(**self.columns))
+            with (copy.directory / "seeds/name_aliases.csv").open("a") as seed:
+                seed.writelines(f"{line}\n" for line in self.aliases)
             for statement in copy.follow(recipe(self.title), without):
                 shop.query(statement)
             done = copy.media(shop.env, *self.commands)
@@ -163,7 +171,7 @@ RECIPES = (
     ),
     Recipe(
         "A migration",
-        {"select count(*)::int, count(note)::int from media.clients": [(2, 0)]},
+        {"select count(*)::int as clients, count(note)::int as notes from media.clients": [(2, 0)]},
         commands=(["migrate"],),
     ),
     Recipe(
@@ -180,12 +188,12 @@ RECIPES = (
     Recipe(
         "A level below creative",
         {
-            "select clients.name, date::text, variants.name, impressions::int from media.daily_metrics"
-            " join media.clients on clients.id = daily_metrics.client_id"
+            "select clients.name as client, date::text, variants.name, impressions::int"
+            " from media.daily_metrics join media.clients on clients.id = daily_metrics.client_id"
             " join media.variants on variants.id = variant_id order by 1, 2, 3": [
                 ("Acme", "2025-03-31", "blue", 1000),
-                ("Acme", "2025-03-31", "red", 2000),
-                ("Acme", "2025-04-01", "red", 4001),
+                ("Acme", "2025-03-31", "crimson", 2000),
+                ("Acme", "2025-04-01", "crimson", 4001),
                 ("Beta", "2025-03-31", "(not set)", 500),
             ],
             "select sum(impressions)::int from media.weekly_summaries": [(7501,)],
@@ -193,6 +201,7 @@ RECIPES = (
             "select count(*)::int from pg_constraint where confrelid = 'media.variants'::regclass": [(1,)],
         },
         {"variant_name": "Variant"},
+        aliases=("Acme,variant,red,crimson",),
     ),
 )
 STEPS = [(one, number) for one in RECIPES for number in range(1, len(recipe(one.title)) + 1)]

@@ -1,0 +1,33 @@
+"""Whoever changes the SQL behind the figures is asked whether the days that are built already must follow."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from loader.project import CHECKOUT
+
+# The number in macros/incremental/marts_version.sql, and the digest of the SQL for which it was last decided.
+DECIDED = (1, "1e0a0500cc70dbc1")
+SQL = ("models/intermediate", "models/marts", "macros/figures")
+COMMENTS = re.compile(r"\{#.*?#\}|--[^\n]*", re.DOTALL)
+
+
+def digest() -> str:
+    """Return a digest of the SQL that computes figures, whatever its comments and line breaks."""
+    found = hashlib.sha256()
+    for directory in SQL:
+        for file in sorted((CHECKOUT / directory).glob("*.sql")):
+            words = COMMENTS.sub(" ", file.read_text(encoding="utf-8")).split()
+            found.update(" ".join([file.name, *words]).encode())
+    return found.hexdigest()[:16]
+
+
+def test_whoever_changes_the_sql_decides_whether_every_day_is_recomputed() -> None:
+    macro = (CHECKOUT / "macros/incremental/marts_version.sql").read_text(encoding="utf-8")
+    (number,) = re.findall(r"json_build_array\((\d+),", macro)
+    assert (int(number), digest()) == DECIDED, (
+        "the SQL behind the figures has changed: if any figure of any day changes with it, raise the number"
+        " in macros/incremental/marts_version.sql, and the next build recomputes every day; then write"
+        f" DECIDED = ({number}, {digest()!r}) into this test, with the number as it is then"
+    )
