@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import psycopg
 import typer
 
-from loader import console
+from loader import console, progress
 from loader.agency import clients, rates, users
 from loader.database.connection import connect, require_tables
 from loader.database.embedded import Embedded
@@ -25,8 +25,10 @@ from loader.database.migrate import migrate as apply_schema
 from loader.errors import MediaError, one_sentence
 from loader.files.feeds import read_feeds
 from loader.ingestion import runs
-from loader.ingestion.load import WORKERS, sync_feeds
+from loader.ingestion.ledger import sync_feeds
+from loader.ingestion.load import WORKERS
 from loader.ingestion.load import load as load_objects
+from loader.nightly.status import status as read_status
 from loader.project import feeds_file
 
 SETTINGS: dict[str, Any] = {
@@ -95,15 +97,15 @@ def load(
     as_json: AsJson = False,
 ) -> None:
     """Load what is new in S3."""
-    with console.opened(as_json) as db, console.loading(as_json) as progress:
+    with console.opened(as_json) as db, progress.loading(as_json) as heard:
         feeds = read_feeds(feeds_file())
-        results = load_objects(db, feeds, feed, key, retry, dry_run, workers, progress)
+        results = load_objects(db, feeds, feed, key, retry, dry_run, workers, heard)
     if as_json:
         console.print_json(results)
     else:
         if dry_run:
             for result in results:
-                console.say(console.line(result))
+                console.say(progress.line(result))
         rows, bad = sum(r.loaded for r in results), sum(r.rejected for r in results)
         objects = sum(r.status != "failed" for r in results)
         console.say(f"{objects} objects, {rows} rows loaded, {bad} rejected")
@@ -127,8 +129,8 @@ def transform(
         with connect(db, "media_transformer", autocommit=True) as connection:
             require_tables(connection)
             sync_feeds(connection, feeds)
-        with console.building() as progress:
-            nodes = build(db, rebuild_from, rebuild_to, client, progress)
+        with progress.building() as heard:
+            nodes = build(db, rebuild_from, rebuild_to, client, heard)
     for node in nodes:
         if node.status == "warn":
             console.say(f"warning: {node}")
@@ -176,7 +178,7 @@ def status(as_json: AsJson = False) -> None:
     """Show the last runs and what waits."""
     with console.opened(as_json) as db, connect(db) as connection:
         require_tables(connection)
-        found = runs.status(connection)
+        found = read_status(connection)
     if as_json:
         console.print_json(found)
         return

@@ -22,7 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from loader.agency import clients, rates
-from loader.console import printable, say
+from loader.console import on_one_line, say
 from loader.database.choice import database
 from loader.database.connection import Database, connect
 from loader.database.embedded import Embedded, profile
@@ -34,6 +34,7 @@ from loader.files.feeds import read_feeds
 from loader.ingestion import runs
 from loader.ingestion.load import load
 from loader.ingestion.s3 import connect_s3
+from loader.nightly.status import status
 from loader.project import CHECKOUT, MEDIA
 
 if TYPE_CHECKING:
@@ -308,7 +309,7 @@ def _show_figures(db: Database) -> None:
 
 def _show_log(db: Database) -> None:
     with connect(db) as connection:
-        state = runs.status(connection, limit=6)
+        state = status(connection, limit=6)
         bad = runs.rejects(connection)
     log = [(run.id, _key(run.file), run.status, run.loaded, run.rejected) for run in state.runs]
     _print("The latest runs of the loader", ("run", "file", "status", "loaded", "rejected"), log)
@@ -336,7 +337,7 @@ def _print(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]])
 def _cell(value: object) -> str:
     if value is None:
         return "-"
-    return f"{value:,}" if isinstance(value, int | Decimal) else printable(value)
+    return f"{value:,}" if isinstance(value, int | Decimal) else on_one_line(value)
 
 
 def _say_how_to_look_further(directory: Path, server: Server) -> None:

@@ -14,10 +14,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from loader.errors import FeedsError
 from loader.files.columns import MAPPED, REQUIRED
+from loader.files.format import Format
 from loader.names import quoted, storable
 
 LOCATION = re.compile(r"s3://(?P<bucket>[A-Za-z0-9][A-Za-z0-9._-]+)(?:/(?P<prefix>.*))?", re.DOTALL)
-SAMPLE = datetime(2023, 11, 28)
 
 
 def _text(value: object) -> object:
@@ -49,33 +49,6 @@ class Source(_Part):
     def _is_one(self) -> Source:
         if sum(part is not None for part in (self.header, self.position, self.constant)) != 1:
             raise ValueError("give the partner's header, {position: N} or {constant: TEXT}")
-        return self
-
-
-class Format(_Part):
-    """How the file is written."""
-
-    type: Literal["csv"] = "csv"
-    delimiter: str = ","
-    encoding: str = "utf-8"
-    date: str = "%Y-%m-%d"
-    decimal: Literal[".", ","] = "."
-    header_row: Annotated[int, Field(ge=1, strict=True)] = 1
-    currency: str = ""
-    fractional: Literal["reject", "round"] = "reject"
-
-    @model_validator(mode="after")
-    def _is_usable(self) -> Format:
-        if len(self.delimiter) != 1 or self.delimiter in '"\r\n\0':
-            raise ValueError("delimiter: give one character, not a quote or a line break")
-        if self.currency != self.currency.strip() or re.search(r"[0-9+%-]", self.currency):
-            raise ValueError("currency: give the sign alone, without spaces, digits, + - or %")
-        try:
-            read = datetime.strptime(SAMPLE.strftime(self.date), self.date)
-        except (ValueError, re.error) as error:
-            raise ValueError(f"date: {self.date!r} cannot be read back ({error})") from error
-        if read.date() != SAMPLE.date():
-            raise ValueError(f"date: {self.date!r} does not give year, month and day")
         return self
 
 

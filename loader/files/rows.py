@@ -13,10 +13,14 @@ from loader.errors import ContentError
 from loader.files import values
 from loader.files.columns import CHECKED, STAGED, Kind
 from loader.files.feeds import Feed, Source
-from loader.files.formats import FORMATS
-from loader.files.records import Block, Records, Reject
+from loader.files.format import Format
+from loader.files.formats import csv
+from loader.files.records import Block, Records, Reject, Table
 from loader.files.values import BadValueError, Column, Numbers
 from loader.names import normalised, quoted, storable
+
+FORMATS: Mapping[str, Callable[[BinaryIO, Format], Table]] = {"csv": csv.read}
+"""By `format.type` of feeds.yml; ContentError where the file is not of that format, or has no header."""
 
 RAW_LENGTH = 10_000
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 from typing import TYPE_CHECKING, BinaryIO, cast
 from uuid import UUID
 
@@ -26,6 +25,7 @@ from loader.ingestion.ledger import (
     note_run,
     object_lock,
     recorded,
+    renew_run,
     run_in_force,
 )
 from loader.ingestion.s3 import ObjectReader, S3Object, open_object
@@ -174,13 +174,9 @@ class _Attempt:
     def _same(self, current: UUID, sha256: str) -> Result:
         message = f"same content as run {current}"
         with self.connection.transaction():
-            renewed = self.connection.execute(
-                "update media.ingestion_logs set last_modified = %s where id = %s returning run_date",
-                [self.task.thing.last_modified, current],
-            ).fetchone()
-            assert renewed is not None
+            current_day = renew_run(self.connection, current, self.task.thing.last_modified)
             end = {"status": "success", "failure": None, "message": message, "sha256": sha256}
-            day = {"run_date": self.task.match.date or renewed[0]}
+            day = {"run_date": self.task.match.date or current_day}
             end_run(self.connection, self.run, {**end, **day, "same_content_as": current})
         return _result(self.task, "same", message, self.run)
 
@@ -207,7 +203,7 @@ def check_share(feed: Feed, staged: int, rejects: Rejects, sha256: str) -> None:
     """Raises ContentError where too many rows are bad, or none of the rows there are can be staged."""
     unknown = rejects.reasons["client"]
     bad = len(rejects) - unknown
-    if Decimal(bad) > Decimal(str(feed.max_rejected)) * (staged + bad):
+    if not feed.tolerates(bad, staged + bad):
         raise _TooManyError(
             f"{bad} of {staged + bad} rows are bad, more than max_rejected ({feed.max_rejected}) allows;"
             f" the first: {rejects.first.rstrip('.')}; correct the mapping and run `media load --retry`,"

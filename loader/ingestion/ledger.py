@@ -1,8 +1,11 @@
-"""What ingestion_logs knows of an object: the one place that reads and writes a run's row."""
+"""The log of all runs: what it knows of an object, and the only statements that write a run's row.
+
+The feeds as feeds.yml declares them today are kept beside it, because they decide which runs count.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -62,7 +65,7 @@ def object_lock(connection: psycopg.Connection, thing: S3Object) -> Iterator[Non
 
 
 def begin_run(connection: psycopg.Connection, feed: Feed, thing: S3Object, day: date) -> UUID:
-    """Records the attempt as failed, interrupted: whatever happens now, the truth stands in the log."""
+    """Records the attempt as failed, interrupted, so that a killed loader leaves a correct record."""
     row = {
         "run_date": day,
         "status": "failed",
@@ -98,6 +101,26 @@ def note_run(connection: psycopg.Connection, run: UUID, values: Mapping[str, Any
     _write(connection, run, values, sql.SQL(""))
 
 
+def renew_run(connection: psycopg.Connection, run: UUID, last_modified: datetime) -> date:
+    """Writes since when S3 holds the content of a run, found there again; returns the run's date."""
+    found = connection.execute(
+        "update media.ingestion_logs set last_modified = %s where id = %s returning run_date",
+        [last_modified, run],
+    ).fetchone()
+    assert found is not None
+    day: date = found[0]
+    return day
+
+
+def retract_run(connection: psycopg.Connection, run: UUID) -> None:
+    """Writes that a run's rows no longer count; a run that is retracted already stays as it is."""
+    connection.execute(
+        "update media.ingestion_logs set retracted_at = now() at time zone 'utc'"
+        " where id = %s and retracted_at is null",
+        [run],
+    )
+
+
 def _write(connection: psycopg.Connection, run: UUID, values: Mapping[str, Any], first: sql.SQL) -> None:
     changes = [sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in values]
     statement = sql.SQL("update media.ingestion_logs set {}{} where id = %(run)s").format(
@@ -116,3 +139,23 @@ def run_in_force(connection: psycopg.Connection, thing: S3Object) -> tuple[UUID,
         """,
         [thing.bucket, thing.key],
     ).fetchone()
+
+
+def sync_feeds(connection: psycopg.Connection, feeds: Sequence[Feed]) -> None:
+    """Writes into media_ops.feeds what feeds.yml says today; a feed that left it keeps its last word."""
+    with connection.transaction(), connection.cursor() as cursor:
+        cursor.executemany(
+            """
+            insert into media_ops.feeds as feeds (location, name, redelivery, client_from_key)
+            values (%s, %s, %s, %s)
+            on conflict (location) do update set
+                name = excluded.name, redelivery = excluded.redelivery,
+                client_from_key = excluded.client_from_key
+            where (feeds.name, feeds.redelivery, feeds.client_from_key)
+                is distinct from (excluded.name, excluded.redelivery, excluded.client_from_key)
+            """,
+            [
+                (feed.location, feed.name, feed.redelivery, feed.client.key_group is not None)
+                for feed in sorted(feeds, key=lambda feed: feed.location)
+            ],
+        )

@@ -13,7 +13,7 @@ from loader.database.connection import Database, connect, require_tables
 from loader.errors import MediaError
 from loader.files.feeds import Feed, feed_of
 from loader.ingestion.ingest import Result, Task, ingest
-from loader.ingestion.ledger import Recorded, recorded
+from loader.ingestion.ledger import Recorded, recorded, sync_feeds
 from loader.ingestion.s3 import S3Object, connect_s3, objects
 from loader.names import client_key
 
@@ -101,26 +101,6 @@ def plan(
         raise MediaError(f"there is no object {key} that a feed's location and key_pattern take")
     tasks.sort(key=lambda task: (task.thing.last_modified, task.thing.key.encode(), task.thing.bucket))
     return tasks, failures
-
-
-def sync_feeds(connection: psycopg.Connection, feeds: Sequence[Feed]) -> None:
-    """Writes into media_ops.feeds what feeds.yml says today; a feed that left it keeps its last word."""
-    with connection.transaction(), connection.cursor() as cursor:
-        cursor.executemany(
-            """
-            insert into media_ops.feeds as feeds (location, name, redelivery, client_from_key)
-            values (%s, %s, %s, %s)
-            on conflict (location) do update set
-                name = excluded.name, redelivery = excluded.redelivery,
-                client_from_key = excluded.client_from_key
-            where (feeds.name, feeds.redelivery, feeds.client_from_key)
-                is distinct from (excluded.name, excluded.redelivery, excluded.client_from_key)
-            """,
-            [
-                (feed.location, feed.name, feed.redelivery, feed.client.key_group is not None)
-                for feed in sorted(feeds, key=lambda feed: feed.location)
-            ],
-        )
 
 
 class _Choice:

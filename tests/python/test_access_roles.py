@@ -14,8 +14,8 @@ from product import Product
 from psycopg.types.json import Json
 
 from loader.database.connection import Database
-from loader.ingestion.runs import days_waiting
 from loader.nightly.night import days_recomputed, only_night
+from loader.nightly.status import days_waiting
 from loader.nightly.transform import NodeResult
 
 pytestmark = pytest.mark.any_postgres

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import BinaryIO
 
 from loader.errors import ContentError
-from loader.files.feeds import Format
+from loader.files.format import Format
 from loader.files.lines import LONGEST, blocks
 from loader.files.records import Records, Table
 from loader.names import normalised

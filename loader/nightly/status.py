@@ -1,0 +1,77 @@
+"""How things stand: the last runs, and what waits for whom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+import psycopg
+
+SQL = Path(__file__).parent / "sql"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One row of ingestion_logs; status is success, failed, running or retracted."""
+
+    id: str
+    feed: str
+    file: str
+    status: str
+    started_at: datetime
+    loaded: int
+    rejected: int
+    message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """Until when a feed's runs reach."""
+
+    feed: str
+    latest_day: date | None
+    last_load: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What `media status` shows."""
+
+    runs: list[Run]
+    feeds: list[Freshness]
+    days_waiting: int
+    clients_without_cpm: list[str]
+    rejected_rows: int
+    files_waiting_for_retry: int
+
+
+def status(connection: psycopg.Connection, limit: int = 20) -> Status:
+    """Returns how things stand: the last runs, and what waits for whom."""
+    runs = connection.execute((SQL / "last_runs.sql").read_bytes(), {"limit": limit}).fetchall()
+    feeds = connection.execute((SQL / "freshness.sql").read_bytes()).fetchall()
+    unpriced = connection.execute((SQL / "clients_without_cpm.sql").read_bytes()).fetchall()
+    left = connection.execute(
+        "select count(*), coalesce(sum(records_failed), 0) from media_ops.runs_waiting_for_retry"
+    ).fetchone()
+    assert left is not None
+    return Status(
+        [Run(*row) for row in runs],
+        [Freshness(*row) for row in feeds],
+        days_waiting(connection),
+        [name for (name,) in unpriced],
+        int(left[1]),
+        left[0],
+    )
+
+
+def days_waiting(connection: psycopg.Connection) -> int:
+    """Returns how many (client, date)s the next transform recomputes."""
+    view = connection.execute("select to_regclass('media_models.int_days_compared')::text").fetchone()
+    found = connection.execute(
+        b"select count(*) from media_models.int_days_compared where has_changed"
+        if view and view[0]
+        else (SQL / "days_waiting.sql").read_bytes()
+    ).fetchone()
+    assert found is not None
+    return int(found[0])
