@@ -162,7 +162,9 @@ def agency(programs: Path | None, directory: Path, endpoint: str) -> Iterator[Ag
             connection.execute("create database agency owner agency_owner")
         shutil.copyfile(CHECKOUT / "profiles.example.yml", directory / "profiles.yml")
         env = {**server.environment(), "PGDATABASE": "agency", "PGUSER": "agency_owner"}
-        product = Product(Database("the agency's database", env), s3(endpoint), directory / "feeds.yml")
+        product = Product(
+            Database("the agency's database", env), s3(endpoint), directory / "feeds.yml", directory / "dbt"
+        )
         made = Agency(server, product, directory)
         fill(made)
         yield made

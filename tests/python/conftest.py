@@ -36,7 +36,7 @@ MEDIA, DBT = (Path(sys.executable).with_name(name) for name in ("media", "dbt"))
 # A killed server loses nothing without fsync, only a killed machine does.
 SETTINGS = {"fsync": "off", "shared_buffers": "64MB", "max_wal_size": "1GB", "timezone": "UTC"}
 TEMPLATE = "migrated"
-_numbers = itertools.count(1)
+_names_in_use: set[str] = set()
 
 
 def system_programs() -> Path | None:
@@ -105,12 +105,14 @@ def database(server: Server) -> Iterator[Database]:
 
 
 def _fresh(server: Server, template: str) -> Iterator[Database]:
-    name = f"test_{next(_numbers)}"
+    name = next(name for number in itertools.count(1) if (name := f"test_{number}") not in _names_in_use)
+    _names_in_use.add(name)
     with server.connect("postgres") as connection:
         connection.execute(f"create database {name} template {template}")
     yield _database(server, name)
     with server.connect("postgres") as connection:
         connection.execute(f"drop database {name} with (force)")
+    _names_in_use.remove(name)
 
 
 def _database(server: Server, name: str) -> Database:

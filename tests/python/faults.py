@@ -61,7 +61,7 @@ class Victim:
         self.product, self.arguments = product, arguments
         self.process = subprocess.Popen(
             [DBT if dbt else MEDIA, *arguments],
-            env={**product.env, **(env or {})},
+            env={**product.env_of(arguments), **(env or {})},
             cwd=CHECKOUT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

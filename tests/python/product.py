@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -82,6 +83,8 @@ class Product:
     database: Database
     s3: S3
     feeds_file: Path
+    dbt_files: Path
+    """Holds the dbt projects for this database, and what dbt has parsed of them."""
 
     def feeds(self, feeds: Mapping[str, Any]) -> None:
         """Write feeds.yml."""
@@ -90,13 +93,28 @@ class Product:
     @property
     def project(self) -> Path:
         """A dbt project that is the checkout's but for its seeds and what dbt writes beside them."""
-        directory = self.feeds_file.with_suffix(".dbt")
-        if not directory.exists():
-            directory.mkdir()
+        directory = self.dbt_files / self.feeds_file.stem
+        if not (directory / "seeds").exists():
+            directory.mkdir(parents=True, exist_ok=True)
             shutil.copytree(CHECKOUT / "seeds", directory / "seeds")
             for name in ("dbt_project.yml", "models", "macros", "tests"):
                 (directory / name).symlink_to(CHECKOUT / name)
         return directory
+
+    def forget_parsed(self) -> None:
+        """Have dbt parse everything again: it does not notice all that changes back in models."""
+        for target in self.dbt_files.glob("*/target*"):
+            shutil.rmtree(target)
+
+    def forget_projects(self) -> None:
+        """Remove the projects, but keep what dbt has parsed: the next database of this name uses it."""
+        if any(models.is_dir() and not models.is_symlink() for models in self.dbt_files.glob("*/models")):
+            self.forget_parsed()
+        for path in self.dbt_files.glob("*/*"):
+            if path.is_symlink() or path.is_file():
+                path.unlink()
+            elif not path.name.startswith("target"):
+                shutil.rmtree(path)
 
     def aliases(self, aliases: Iterable[Sequence[str]]) -> None:
         """Write seeds/name_aliases.csv."""
@@ -124,10 +142,14 @@ class Product:
     @property
     def env(self) -> dict[str, str]:
         """The environment of all commands; dbt keeps its files out of the checkout's target/."""
+        return self.env_of(())
+
+    def env_of(self, arguments: Sequence[str]) -> dict[str, str]:
+        """Return the environment of one command."""
         own = {
             "MEDIA_FEEDS": str(self.feeds_file),
             "DBT_PROJECT_DIR": str(self.project),
-            "DBT_TARGET_PATH": str(self.feeds_file.parent / "target"),
+            "DBT_TARGET_PATH": str(self.project / target_for(arguments)),
         }
         return {**self.database.environ(), **self.s3.env, **own, "NO_COLOR": "1"}
 
@@ -135,7 +157,7 @@ class Product:
         """Run the command as a shell does."""
         return subprocess.run(
             [MEDIA, *arguments],
-            env=self.env,
+            env=self.env_of(arguments),
             cwd=CHECKOUT,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -146,7 +168,7 @@ class Product:
 
     def here(self, arguments: Sequence[str]) -> Run:
         """Run the command in this process, which saves its start and dbt's, seconds each time."""
-        with self.inside() as (out, err), patch.object(sys, "argv", ["media", *arguments]):
+        with self.inside(arguments) as (out, err), patch.object(sys, "argv", ["media", *arguments]):
             code = 0
             try:
                 cli.main()
@@ -155,11 +177,11 @@ class Product:
         return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
     @contextmanager
-    def inside(self) -> Iterator[tuple[io.StringIO, io.StringIO]]:
+    def inside(self, arguments: Sequence[str] = ()) -> Iterator[tuple[io.StringIO, io.StringIO]]:
         """Give this process the environment of a command, and take what it prints."""
         out, err = io.StringIO(), io.StringIO()
         with (
-            patch.dict(os.environ, self.env, clear=True),
+            patch.dict(os.environ, self.env_of(arguments), clear=True),
             redirect_stdout(out),
             redirect_stderr(err),
             warnings.catch_warnings(action="ignore"),  # dbt's own
@@ -168,7 +190,7 @@ class Product:
 
     def dbt(self, *arguments: str) -> bool:
         """Run dbt itself, as someone does who never heard of the loader; return whether it ended well."""
-        with self.inside(), _profiles() as profiles:
+        with self.inside(arguments), _profiles() as profiles:
             given = ["--project-dir", str(self.project), "--profiles-dir", str(profiles)]
             done = dbtRunner().invoke([*arguments, *given])
             assert not done.exception, done.exception
@@ -267,6 +289,15 @@ class Product:
         self.query(FORGET)
 
 
+def target_for(arguments: Sequence[str]) -> str:
+    """Name dbt's target directory: it parses everything again when its vars change."""
+    for first in ("transform", "--vars"):
+        if first in arguments:
+            words = arguments[arguments.index(first) + 1 :]
+            return "-".join(["target", *(re.sub(r"\W+", "_", word) for word in words)])
+    return "target"
+
+
 def plain(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row with ids as text."""
     return {name: str(value) if isinstance(value, UUID) else value for name, value in row.items()}
@@ -276,8 +307,13 @@ def plain(row: Mapping[str, Any]) -> dict[str, Any]:
 def product(server: Server, s3: S3, directory: Path) -> Iterator[Product]:
     """Give a product on a fresh database of its own and an empty bucket."""
     with fresh_database(server, TEMPLATE) as database:
+        name = database.env["PGDATABASE"]
+        # Names are used again: dbt parses only once for each name (it compares the whole profile).
+        dbt_files = directory.parent / "dbt" / f"{server.port}-{name}"
+        opened = Product(database, s3, directory / f"{name}.yml", dbt_files)
         s3.bucket(BUCKET)
-        yield Product(database, s3, directory / f"{database.env['PGDATABASE']}.yml")
+        yield opened
+        opened.forget_projects()
         for thing in s3.client.list_objects_v2(Bucket=BUCKET).get("Contents", []):
             s3.client.delete_object(Bucket=BUCKET, Key=thing["Key"])
         s3.client.delete_bucket(Bucket=BUCKET)

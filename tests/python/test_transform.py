@@ -158,6 +158,7 @@ def models(shop: Product) -> Iterator[Path]:
     yield directory
     shutil.rmtree(directory)
     directory.symlink_to(CHECKOUT / "models")
+    shop.forget_parsed()
 
 
 def test_a_new_column_is_filled_where_a_rebuild_is_asked_for(shop: Product, models: Path) -> None:
