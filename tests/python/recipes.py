@@ -121,7 +121,7 @@ class Copy:
         """Run commands of the copy, one after the other in one process, until one fails."""
         return subprocess.run(
             [sys.executable, "-c", DRIVER, json.dumps(commands)],
-            env={**env, "DBT_PROJECT_DIR": str(self.directory)},
+            env={**env, "DBT_PROJECT_DIR": str(self.directory), "DBT_TARGET_PATH": "target"},
             cwd=self.directory,
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -90,7 +90,7 @@ class Recipe:
         """Follows the recipe on a copy of the project and of the database; returns what is wrong then."""
         copy = Copy.of_checkout(directory / "copy")
         with fresh_database(server, history.database.env["PGDATABASE"]) as database:
-            shop = Product(database, history.s3, directory / "feeds.yml")
+            shop = Product(database, history.s3, directory / "feeds.yml", directory)
             shop.feeds(feed(**self.columns))
             with (copy.directory / "seeds/name_aliases.csv").open("a") as seed:
                 seed.writelines(f"{line}\n" for line in self.aliases)

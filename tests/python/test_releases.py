@@ -78,7 +78,7 @@ def test_a_database_of_an_earlier_release_gets_the_form_of_a_new_one(
                 for row in rows:
                     assert any(row.items() <= now.items() for now in after[table]), (table, row)
         s3.bucket(BUCKET)
-        shop = Product(database, s3, tmp_path / "feeds.yml")
+        shop = Product(database, s3, tmp_path / "feeds.yml", tmp_path)
         shop.feeds({"ttd": FEED})
         shop.put(KEY, GOOD, NOON)
         assert "2 rows loaded" in shop.load().stdout
