@@ -9,9 +9,14 @@
 {% macro get_incremental_sync_sql(arg_dict) -%}
     {%- set target = arg_dict['target_relation'] -%}
     {%- set fresh = arg_dict['temp_relation'] -%}
-    {%- set unique_key = ['client_id'] + arg_dict['unique_key'] | reject('equalto', 'client_id') | list -%}
-    {%- set period = config.get('meta', {}).get('period') -%}
     {%- set names = arg_dict['dest_columns'] | map(attribute='name') | list -%}
+    {%- set client = ['client_id'] if 'client_id' in names else [] -%}
+    {%- set given = arg_dict['unique_key'] or [] -%}
+    {%- set unique_key = client + ([given] if given is string else given) | reject('equalto', 'client_id') | list -%}
+    {%- if not unique_key -%}
+        {{ exceptions.raise_compiler_error('give unique_key: the columns that a row of ' ~ target ~ ' is known by') }}
+    {%- endif -%}
+    {%- set period = config.get('meta', {}).get('period') -%}
     {%- set figures = names | reject('in', unique_key + ['created_at', 'updated_at', 'preview_url']) | list -%}
     {%- if flags.EMPTY -%}
         select 1
@@ -30,11 +35,12 @@
     {%- if period %}
     delete from {{ target }} as mart
     using (
-        select distinct days.client_id, {{ period_start(period, 'days.date') }} as period_start
+        select distinct {% if client %}days.client_id, {% endif %}{{ period_start(period, 'days.date') }} as period_start
         from {{ days_to_rebuild() }} as days
     ) as scope
     where
-        mart.client_id = scope.client_id and mart.{{ period_column(period) }} = scope.period_start and not {{ returned }};
+        {% if client %}mart.client_id = scope.client_id and {% endif -%}
+        mart.{{ period_column(period) }} = scope.period_start and not {{ returned }};
     {%- endif %}
     {%- if model.name not in levels().values() %}
     delete from {{ target }} as mart

@@ -190,10 +190,12 @@ class Product:
 
     def dbt(self, *arguments: str) -> bool:
         """Run dbt itself, as someone does who never heard of the loader; return whether it ended well."""
-        with self.inside(arguments), _profiles() as profiles:
+        with self.inside(arguments) as (out, _), _profiles() as profiles:
             given = ["--project-dir", str(self.project), "--profiles-dir", str(profiles)]
             done = dbtRunner().invoke([*arguments, *given])
             assert not done.exception, done.exception
+        if not done.success:
+            print(out.getvalue())  # pytest shows it with a failure
         return done.success
 
     def load_as_the_night(self) -> None:

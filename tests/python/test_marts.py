@@ -152,16 +152,17 @@ def test_an_analysts_own_models_need_no_extra_steps(shop: Product) -> None:
     query = (
         "select client_id, sum(impressions)::bigint as impressions from {{ ref('daily_metrics') }} group by 1"
     )
-    contracted = (
-        "{{ config(materialized='%s', contract={'enforced': true}, on_schema_change='fail') }}\n" + query
-    )
+    config = "contract={'enforced': true}, on_schema_change='fail', unique_key='client_id'"
+    contracted = "{{ config(materialized='%s', " + config + ") }}\n" + query
     for kind in ("table", "view", "incremental"):
         (reports / f"by_client_{kind}.sql").write_text(contracted % kind)
     (reports / "plain.sql").write_text(query)
     (shop.project / "models/marts/client_totals.sql").write_text(
         "{{ config(materialized='table') }}\n" + query
     )
-    (shop.project / "models/marts/client_sums.sql").write_text("{{ config(unique_key=[]) }}\n" + query)
+    (shop.project / "models/marts/client_sums.sql").write_text(
+        "{{ config(unique_key='client_id') }}\n" + query
+    )
     columns = """
     columns:
       - {name: client_id, data_type: uuid, constraints: [{type: not_null}]}
