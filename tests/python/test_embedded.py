@@ -335,14 +335,20 @@ def test_a_profile_outlives_the_directory_and_its_port(short_directory: Path) ->
         embedded.stop()
 
 
-def test_after_a_crash_the_default_port_leads_to_the_new_server(embedded: Embedded) -> None:
-    server = embedded.start()
-    for process in family(embedded):
-        process.kill()
-    (server.socket_directory / ".s.PGSQL.5432").unlink()
-    (server.socket_directory / ".s.PGSQL.5432").symlink_to(".s.PGSQL.1")
-    again = embedded.start()
-    assert again.identity != server.identity
-    host = str(again.socket_directory)
-    with psycopg.connect(host=host, port=5432, user="media", dbname="media") as connection:
-        assert connection.execute("show port").fetchone() == (str(again.port),)
+def test_the_default_port_leads_to_the_new_server(embedded: Embedded) -> None:
+    """After a crash, and after a stop that left a link to another port."""
+    for crash in (True, False):
+        server = embedded.start()
+        if crash:
+            for process in family(embedded):
+                process.kill()
+        else:
+            embedded.stop()
+            link = server.socket_directory / ".s.PGSQL.5432"
+            link.unlink()
+            link.symlink_to(".s.PGSQL.1")
+        again = embedded.start()
+        assert again.identity != server.identity
+        host = str(again.socket_directory)
+        with psycopg.connect(host=host, port=5432, user="media", dbname="media") as connection:
+            assert connection.execute("show port").fetchone() == (str(again.port),)
