@@ -11,6 +11,7 @@ import subprocess
 import sys
 from contextlib import redirect_stderr
 from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -52,6 +53,12 @@ def _parsed_date(text: str) -> date:
         raise typer.BadParameter(f"{text!r} is no date: write it as 2025-01-31") from error
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        console.say(f"media {version('paid-media')}")
+        raise typer.Exit()
+
+
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 Day = Annotated[date | None, typer.Option(parser=_parsed_date, metavar="D")]
 Since = Annotated[
@@ -78,6 +85,15 @@ def main() -> None:
         sys.exit(1)
     except BrokenPipeError:  # `media rejects | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@app.callback()
+def options(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Takes what is said before a command."""
 
 
 @app.command()

@@ -1,6 +1,6 @@
 """One PostgreSQL cluster in a directory of its own: made, started, mended after a crash, stopped.
 
-    postgres/   the data            run/        socket (where its path is short enough) and log
+    postgres/   the data            run/        socket (where its path is short enough), with a link, and log
     port        chosen once         password    for 127.0.0.1; the socket needs none, its directory is private
 
 Callers take care that only one process at a time starts or stops it (loader/database/embedded.py).
@@ -36,6 +36,7 @@ from loader.database.server import (
 )
 from loader.errors import MediaError
 
+DEFAULT_PORT = 5432
 PORTS = range(15432, 30000)  # below those that systems hand out to outgoing connections
 CUT_SECONDS = 10
 START_SECONDS = 300  # recovery after a crash may have gigabytes to replay
@@ -96,12 +97,27 @@ class Cluster:
             raise MediaError(f"the embedded PostgreSQL ended while it started: see {self.log}")
         with connection:
             self._make_database(connection)
+        self._link_default_port(server)
         return server
 
     def stop(self, server: Server) -> None:
         """Stops the server in an orderly way, ending the sessions of whoever is connected."""
         if server.accepts():
             self._control("stop", "-m", "fast", account=self._account())
+
+    def _link_default_port(self, server: Server) -> None:
+        """Makes the socket answer under PostgreSQL's default port too.
+
+        A profiles.yml then names the socket's directory alone, and outlives another choice of port.
+        """
+        link = server.socket_directory / f".s.PGSQL.{DEFAULT_PORT}"
+        target = f".s.PGSQL.{server.port}"
+        if link.is_symlink() and str(link.readlink()) == target:
+            return
+        unfinished = link.with_name("link.unfinished")
+        unfinished.unlink(missing_ok=True)
+        unfinished.symlink_to(target)
+        unfinished.rename(link)
 
     def _account(self) -> Account | None:
         """Returns whom the server runs as, None for ourselves; once there is data, its owner."""

@@ -151,14 +151,15 @@ def _has_guests(server: Server) -> bool:
 
 
 def profile(directory: Path = MEDIA) -> str:
-    """Returns profiles.example.yml with the embedded server of this checkout in place of the defaults.
+    """Returns profiles.example.yml with the embedded server of this checkout in place of the default host.
 
-    Quotes and braces of a directory's name are written so that neither YAML nor Jinja sees any.
+    The default port stays: the socket answers under it, whatever port the server has. Quotes and braces of a
+    directory's name are written so that neither YAML nor Jinja sees any.
     """
     cluster = Embedded(directory).cluster
     host = re.sub(r"""["'\\\\{}]""", lambda odd: f"\\\\x{ord(odd[0]):02x}", str(cluster.socket_directory))
     example = (CHECKOUT / "profiles.example.yml").read_text()
-    return example.replace("'127.0.0.1'", f"'{host}'").replace("'5432'", f"'{cluster.port}'")
+    return example.replace("'127.0.0.1'", f"'{host}'")
 
 
 if __name__ == "__main__":

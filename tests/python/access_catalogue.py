@@ -71,8 +71,6 @@ GRANTS: Grants = {
         (f"media_ops.{which}", "media_transformer", "EXECUTE")
         for which in (
             "auto_update(regclass)",
-            "begin_mart(text,json)",
-            "hand_over_mart(text)",
             "protect(regclass,jsonb)",
             "protect_by_client(regclass,name)",
             "protect_mart(regclass)",

@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
 
-import psycopg
 import pytest
 from access import Agency, deliver, secret
 from access_catalogue import differences
 from product import Product
-from psycopg.types.json import Json
 
 from loader.database.connection import Database
 from loader.nightly.night import days_recomputed, only_night
@@ -79,73 +77,6 @@ OWNERS = (
     "cpm remove Acme",
     "users disable ann@acme.example",
 )
-
-
-@pytest.mark.parametrize(
-    ("mart", "column"),
-    [
-        ("users", "uuid"),
-        ("weekly", "uuid"),
-        *(
-            ("weekly_summaries", column)
-            for column in (
-                *("media_models.kind", "kind", "uuid default media_models.mine()", "uuid primary key"),
-                *(
-                    "uuid generated always as (media_models.mine()) stored",
-                    "uuid check (true)",
-                    "uuid not null,",
-                ),
-                *("uuid); create table media.mine (id uuid", "uuid[]", "nothing", "uuid collate mine", ""),
-            )
-        ),
-    ],
-)
-def test_a_mart_is_begun_with_plain_columns_or_not_at_all(agency: Agency, mart: str, column: str) -> None:
-    with agency.connection("building") as connection, connection.transaction(force_rollback=True):
-        connection.execute("set local role media_transformer")
-        connection.execute("create type media_models.kind as enum ('a')")
-        connection.execute("set local search_path = media_models")
-        connection.execute("drop table media.weekly_summaries")
-        with pytest.raises((psycopg.errors.RaiseException, psycopg.errors.SyntaxError)):
-            connection.execute("select media_ops.begin_mart(%s, %s)", [mart, Json({"client_id": column})])
-
-
-@pytest.mark.parametrize(
-    "attempt",
-    [
-        "create index on media.weekly_summaries (media_models.mine(client_id))",
-        "create policy mine on media.weekly_summaries using (true)",
-        "alter table media.weekly_summaries force row level security",
-        "alter table media.weekly_summaries add check (media_models.mine(client_id) is null)",
-        "create rule mine as on insert to media.weekly_summaries do also select 1",
-        "create table media.mine () inherits (media.weekly_summaries)",
-        "create statistics media.mine on client_id, id from media.weekly_summaries",
-        "create trigger mine after insert on media.weekly_summaries execute function media_ops.auto_update()",
-    ],
-)
-def test_nobody_has_a_hand_in_a_mart_before_it_is_handed_over(agency: Agency, attempt: str) -> None:
-    columns = Json({"id": "uuid not null", "client_id": "uuid"})
-    with agency.connection("building") as connection, connection.transaction(force_rollback=True):
-        connection.execute("set local role media_transformer")
-        connection.execute(
-            "create function media_models.mine(uuid) returns uuid language sql immutable as 'select $1'"
-        )
-        connection.execute("drop table media.weekly_summaries")
-        connection.execute("select media_ops.begin_mart('weekly_summaries', %s)", [columns])
-        with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.transaction():
-            connection.execute(attempt.encode())
-        connection.execute("select media_ops.hand_over_mart('weekly_summaries')")
-        connection.execute("alter table media.weekly_summaries add primary key (id)")
-
-
-@pytest.mark.parametrize(
-    "table", ["users", "clients", "staging_media_raw", "daily_metrics", "nothing", "x.y"]
-)
-def test_nothing_else_is_handed_over(agency: Agency, table: str) -> None:
-    with agency.connection("building") as connection:
-        connection.execute("set role media_transformer")
-        with pytest.raises(psycopg.errors.RaiseException):
-            connection.execute("select media_ops.hand_over_mart(%s)", [table])
 
 
 @pytest.mark.parametrize("login", ["agency_bi", "acme_bi", "portal", "outsider"])

@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,12 @@ def test_every_command_does_its_part_of_a_day(command: Callable[..., str], s3: S
     assert "ann@example.com\tclient\tAcme" in run("users list")
     assert "disabled" in run("users disable", "Ann@Example.com")
     assert done == set(commands(typer.main.get_command(cli.app))) - ELSEWHERE
+
+
+def test_the_version_is_that_of_the_project(media: Media) -> None:
+    done = media("--version")
+    declared = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["version"]
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"media {declared}\n", "")
 
 
 def test_wrong_usage_is_exit_code_2(command: Callable[..., str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,6 +16,7 @@ import psutil  # type: ignore[import-untyped]
 import psycopg
 import pytest
 import yaml
+from conftest import DBT
 from jinja2 import Environment
 
 from loader.database import libpq
@@ -300,6 +302,53 @@ def test_profile_names_the_server_unless_the_environment_does(short_directory: P
         ]
 
     cluster = embedded.cluster
-    assert values({}) == [str(cluster.socket_directory), str(cluster.port), "media", "", "media"]
+    assert values({}) == [str(cluster.socket_directory), "5432", "media", "", "media"]
     own = {"PGHOST": "db", "PGPORT": "1", "PGUSER": "u", "PGPASSWORD": "p", "PGDATABASE": "d"}
     assert values(own) == list(own.values())
+
+
+def test_a_profile_outlives_the_directory_and_its_port(short_directory: Path) -> None:
+    embedded = Embedded(short_directory / "again", settings=SETTINGS)
+    profiles = short_directory / "profiles"
+    profiles.mkdir()
+    (profiles / "profiles.yml").write_text(profile(embedded.directory))
+    try:
+        first = embedded.start()
+        embedded.stop()
+        shutil.rmtree(embedded.directory)
+        with socket.socket() as taken:  # the next one has to choose another
+            taken.bind(("127.0.0.1", first.port))
+            second = embedded.start()
+        assert second.port != first.port
+        host = str(embedded.cluster.socket_directory)
+        with psycopg.connect(host=host, port=5432, user="media", dbname="media") as connection:
+            connection.execute("create role media_transformer")
+        done = subprocess.run(
+            [DBT, "debug", "--connection", "--project-dir", CHECKOUT, "--profiles-dir", profiles],
+            env=libpq.without(os.environ) | {"DBT_TARGET_PATH": f"{profiles}", "DBT_LOG_PATH": f"{profiles}"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0 and "OK connection ok" in done.stdout, done.stdout
+    finally:
+        embedded.stop()
+
+
+def test_the_default_port_leads_to_the_new_server(embedded: Embedded) -> None:
+    """After a crash, and after a stop that left a link to another port."""
+    for crash in (True, False):
+        server = embedded.start()
+        if crash:
+            for process in family(embedded):
+                process.kill()
+        else:
+            embedded.stop()
+            link = server.socket_directory / ".s.PGSQL.5432"
+            link.unlink()
+            link.symlink_to(".s.PGSQL.1")
+        again = embedded.start()
+        assert again.identity != server.identity
+        host = str(again.socket_directory)
+        with psycopg.connect(host=host, port=5432, user="media", dbname="media") as connection:
+            assert connection.execute("show port").fetchone() == (str(again.port),)

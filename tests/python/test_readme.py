@@ -25,7 +25,8 @@ def help_lines(command: Any, path: str = "media") -> list[str]:
     """Gives what the list says of a command: how it is typed, and the first line of its help."""
     if hasattr(command, "commands"):
         groups = [help_lines(child, f"{path} {name}") for name, child in command.commands.items()]
-        return [line for group in groups for line in group]
+        own = [[f"{path} {option.opts[0]}", f"    {option.help}"] for option in command.params]
+        return [line for group in own + groups for line in group]
     return [" ".join([path, *map(typed, command.params)]), f"    {command.help.splitlines()[0]}"]
 
 
