@@ -6,6 +6,7 @@ A test marked `any_postgres` also runs on the system's PostgreSQL, where one is 
 from __future__ import annotations
 
 import functools
+import gc
 import itertools
 import os
 import re
@@ -47,6 +48,9 @@ LONGEST = (
 )
 """Files whose tests take long, the longest first."""
 _names_in_use: set[str] = set()
+gc.set_threshold(
+    100_000, 50, 100
+)  # dbt makes many objects and drops few: looking for cycles took 15 % of a build
 
 
 def system_programs() -> Path | None:
