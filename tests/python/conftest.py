@@ -5,21 +5,26 @@ A test marked `any_postgres` also runs on the system's PostgreSQL, where one is 
 
 from __future__ import annotations
 
+import functools
+import gc
 import itertools
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
+from xdist.scheduler.loadscope import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from loader.database import binaries
 from loader.database.connection import Database, connect
@@ -36,7 +41,16 @@ MEDIA, DBT = (Path(sys.executable).with_name(name) for name in ("media", "dbt"))
 # A killed server loses nothing without fsync, only a killed machine does.
 SETTINGS = {"fsync": "off", "shared_buffers": "64MB", "max_wal_size": "1GB", "timezone": "UTC"}
 TEMPLATE = "migrated"
+LONGEST = (
+    *("test_faults_kill", "test_cli", "test_histories", "test_faults_postgres", "test_faults_builds"),
+    *("test_demo", "test_nightly", "test_faults_s3", "test_transform", "test_aliases", "test_plans"),
+    "test_fuzz_bounds",
+)
+"""Files whose tests take long, the longest first."""
 _names_in_use: set[str] = set()
+gc.set_threshold(
+    100_000, 50, 100
+)  # dbt makes many objects and drops few: looking for cycles took 15 % of a build
 
 
 def system_programs() -> Path | None:
@@ -56,6 +70,28 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             programs.append(system)
         names = ["embedded" if path is None else f"system{binaries.major_version(path)}" for path in programs]
         metafunc.parametrize(fixture, programs, ids=names, indirect=True, scope="session")
+
+
+class Together(LoadScopeScheduling):  # type: ignore[misc]
+    """Gives a worker one test after another, but all at once where they share what takes long to make.
+
+    (xdist's own marker for it, xdist_group, does nothing with pytest 9.2.)
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        shared = re.match(r".*(test_access|test_transform).*\[(embedded|system\d+)", nodeid)
+        return " ".join(shared.groups()) if shared else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
+    """Spreads the tests over the workers."""
+    return Together(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begins with the longest tests, so that no worker is left with one of them at the end."""
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -78,18 +114,29 @@ def short_directory() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def server(request: pytest.FixtureRequest, short_directory: Path) -> Iterator[Server]:
+def start(short_directory: Path) -> Iterator[Callable[[Path | None], Server]]:
+    """Gives `start(programs)`: a server of this worker's own, started once and kept to the end."""
+    with ExitStack() as running:
+
+        @functools.cache
+        def started(programs: Path | None) -> Server:
+            name = "embedded" if programs is None else "system"
+            embedded = Embedded(short_directory / name, programs or binaries.wheel(), SETTINGS)
+            server = running.enter_context(embedded.lease())
+            running.callback(embedded.stop)
+            with server.connect("postgres") as connection:
+                connection.execute(f"create database {TEMPLATE}")
+            with connect(_database(server, TEMPLATE)) as connection:
+                migrate(connection)
+            return server
+
+        yield started
+
+
+@pytest.fixture(scope="session")
+def server(request: pytest.FixtureRequest, start: Callable[[Path | None], Server]) -> Server:
     """Gives a running server of this worker's own, with a migrated database as the template of all others."""
-    programs: Path | None = getattr(request, "param", None)
-    name = "embedded" if programs is None else "system"
-    embedded = Embedded(short_directory / name, programs or binaries.wheel(), SETTINGS)
-    with embedded.lease() as server:
-        with server.connect("postgres") as connection:
-            connection.execute(f"create database {TEMPLATE}")
-        with connect(_database(server, TEMPLATE)) as connection:
-            migrate(connection)
-        yield server
-        embedded.stop()
+    return start(getattr(request, "param", None))
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -191,9 +192,37 @@ def rows(count: int, campaign: str = "Spring") -> bytes:
     return "\n".join(lines).encode()
 
 
+BEGUN = "world_begun"
+"""A database after a world's first night; each server has one, and the model of it is kept."""
+FIRST = "a/0.csv", rows(20), 1
+_models: dict[int, Model] = {}
+
+
 @contextmanager
 def a_world(server: Server, s3: S3, directory: Path) -> Iterator[World]:
-    """Give a world of two clients with rates, one file of which is loaded and built."""
+    """Give a world of two clients with rates, one file of which is loaded and built: a copy of the first."""
+    if server.port not in _models:
+        with a_new_world(server, s3, directory) as first:
+            settle(first.product)
+            with server.connect("postgres") as connection:
+                name = first.product.database.env["PGDATABASE"]
+                connection.execute(f"create database {BEGUN} template {name}")
+        _models[server.port] = first.model
+    with product(server, s3, directory, BEGUN) as opened:
+        world = World(opened, deepcopy(_models[server.port]))
+        opened.feeds(world.model.feeds)
+        world.put(*FIRST)
+        yield world
+        settle(opened)
+
+
+@contextmanager
+def a_new_world(server: Server, s3: S3, directory: Path) -> Iterator[World]:
+    """Give the same made by commands, for a server that will crash.
+
+    A copied sequence gives the same values again after a crash: PostgreSQL takes its next values for logged,
+    but they were logged for the original.
+    """
     with product(server, s3, directory) as opened:
         world = World(opened, Model({"a": FEED}))
         opened.feeds(world.model.feeds)
@@ -202,7 +231,7 @@ def a_world(server: Server, s3: S3, directory: Path) -> Iterator[World]:
             world.model.clients[client] = name
             world.model.rates[client, None] = Decimal("2.5000")
             opened.set_rate(name, Decimal("2.5000"), None)
-        world.put("a/0.csv", rows(20), 1)
+        world.put(*FIRST)
         world.night()
         yield world
         settle(opened)

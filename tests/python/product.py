@@ -306,9 +306,9 @@ def plain(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def product(server: Server, s3: S3, directory: Path) -> Iterator[Product]:
-    """Give a product on a fresh database of its own and an empty bucket."""
-    with fresh_database(server, TEMPLATE) as database:
+def product(server: Server, s3: S3, directory: Path, template: str = TEMPLATE) -> Iterator[Product]:
+    """Give a product on a database of its own, a copy of the template, and an empty bucket."""
+    with fresh_database(server, template) as database:
         name = database.env["PGDATABASE"]
         # Names are used again: dbt parses only once for each name (it compares the whole profile).
         dbt_files = directory.parent / "dbt" / f"{server.port}-{name}"

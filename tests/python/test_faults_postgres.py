@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 import pytest
 from conftest import S3, SETTINGS, TEMPLATE, _database
-from faults import Victim, World, a_world, holding, rows, settle
+from faults import Victim, World, a_new_world, a_world, holding, rows, settle
 from proxy import Fault, Proxy, proxied
 from test_faults_s3 import BIG, COPYING, HALF, KEY, Silence
 
@@ -64,7 +64,7 @@ def own(short_directory: Path) -> Iterator[OwnServer]:
 def a_world_behind_a_proxy(server: Server, s3: S3, directory: Path) -> Iterator[tuple[World, Proxy]]:
     with proxied(s3.endpoint) as proxy:
         behind = replace(s3, env={**s3.env, "AWS_ENDPOINT_URL_S3": proxy.url})
-        with a_world(server, behind, directory) as made:
+        with a_new_world(server, behind, directory) as made:
             yield made, proxy
 
 
