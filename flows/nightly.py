@@ -27,7 +27,7 @@ from prefect.utilities.annotations import opaque
 from loader.console import opened
 from loader.database.connection import Database
 from loader.errors import MediaError, one_sentence
-from loader.files.feeds import read_feeds
+from loader.files.feeds import Feed, read_feeds
 from loader.ingestion.ingest import Result, Task, ingest
 from loader.ingestion.load import plan
 from loader.ingestion.s3 import connect_s3
@@ -97,9 +97,9 @@ def load_object(uri: str, db: Database, client: S3Client, what: Task) -> Result:
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
-def build(db: Database) -> list[NodeResult]:
+def build(db: Database, feeds: Sequence[Feed]) -> list[NodeResult]:
     """Runs dbt once; BuildError where a node fails."""
-    nodes = transform(db)
+    nodes = transform(db, feeds)
     if any(node.failed for node in nodes):
         raise BuildError(nodes)
     return nodes
@@ -110,13 +110,14 @@ RUNNER: Any = ThreadPoolTaskRunner(max_workers=WORKERS)
 
 @flow(name="nightly", task_runner=RUNNER, persist_result=False)
 def nightly() -> None:
-    """Loads what is new, and what has rejects whose client is known by now; then builds, come what may.
+    """Loads what is new, and what has rejects whose client is now known; then builds, even if a file failed.
 
     Raises NightError with every file and node that failed.
     """
     with opened() as db, night.only_night(db):
-        results = _load(db)
-        nodes, wrong = _build(db)
+        feeds = read_feeds(feeds_file())
+        results = _load(db, feeds)
+        nodes, wrong = _build(db, feeds)
         days = night.days_recomputed(db, nodes)
         wrong = night.failures(results, nodes) + wrong
         _publish(results, nodes, days, wrong)
@@ -124,9 +125,9 @@ def nightly() -> None:
         raise night.NightError(*wrong)
 
 
-def _load(db: Database) -> list[Result]:
+def _load(db: Database, feeds: Sequence[Feed]) -> list[Result]:
     client = connect_s3()
-    tasks, results = plan(db, client, read_feeds(feeds_file()), retry="clients")
+    tasks, results = plan(db, client, feeds, retry="clients")
     # opaque: Prefect is not to search them for the results of other tasks
     submit: Any = load_object.submit
     futures = [submit(one.thing.uri, opaque(db), opaque(client), opaque(one)) for one in tasks]
@@ -140,10 +141,10 @@ def _load(db: Database) -> list[Result]:
     return results
 
 
-def _build(db: Database) -> tuple[list[NodeResult], list[str]]:
+def _build(db: Database, feeds: Sequence[Feed]) -> tuple[list[NodeResult], list[str]]:
     """Returns what became of the nodes, and why there are none, if so."""
     try:
-        return build(db), []
+        return build(db, opaque(feeds)), []
     except BuildError as error:
         return error.nodes, []
     except (MediaError, psycopg.Error) as error:

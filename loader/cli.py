@@ -26,7 +26,6 @@ from loader.database.migrate import migrate as apply_schema
 from loader.errors import MediaError, one_sentence
 from loader.files.feeds import read_feeds
 from loader.ingestion import runs
-from loader.ingestion.ledger import sync_feeds
 from loader.ingestion.load import WORKERS
 from loader.ingestion.load import load as load_objects
 from loader.nightly.status import status as read_status
@@ -142,11 +141,8 @@ def transform(
 
     with console.opened() as db:
         feeds = read_feeds(feeds_file())
-        with connect(db, "media_transformer", autocommit=True) as connection:
-            require_tables(connection)
-            sync_feeds(connection, feeds)
         with progress.building() as heard:
-            nodes = build(db, rebuild_from, rebuild_to, client, heard)
+            nodes = build(db, feeds, rebuild_from, rebuild_to, client, heard)
     for node in nodes:
         if node.status == "warn":
             console.say(f"warning: {node}")

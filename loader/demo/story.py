@@ -219,12 +219,13 @@ class Story:
         """Loads what is new, brings the marts up to date and says what that changed."""
         from loader.nightly.transform import transform
 
-        results = load(self.db, read_feeds(self.feeds_file))
+        feeds = read_feeds(self.feeds_file)
+        results = load(self.db, feeds)
         _insist([f"{result.uri}: {result.message}" for result in results if result.status == "failed"])
         loaded, rejected = sum(one.loaded for one in results), sum(one.rejected for one in results)
         say(f"  Loaded {_count(len(results), 'file')}: {_count(loaded, 'row')}, {rejected:,} rejected.")
         before = _Marts.seen(self.db)
-        nodes = transform(self.db)
+        nodes = transform(self.db, feeds)
         _insist([str(node) for node in nodes if node.failed])
         say(f"  {before.changes(_Marts.seen(self.db))}")
 

@@ -27,7 +27,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """Until when a feed's runs reach."""
+    """The latest day that a feed covers, and when it last loaded something."""
 
     feed: str
     latest_day: date | None

@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -21,6 +21,8 @@ from loader.agency.clients import find_client
 from loader.database import libpq
 from loader.database.connection import Database, connect, require_tables
 from loader.errors import MediaError
+from loader.files.feeds import Feed
+from loader.ingestion.ledger import sync_feeds
 from loader.project import CHECKOUT
 
 Progress = Callable[[int, int], None]
@@ -57,6 +59,7 @@ class NodeResult:
 
 def transform(
     db: Database,
+    feeds: Sequence[Feed],
     rebuild_from: date | None = None,
     rebuild_to: date | None = None,
     client: str | None = None,
@@ -69,9 +72,10 @@ def transform(
     """
     if rebuild_from and rebuild_to and rebuild_from > rebuild_to:
         raise MediaError(f"there is no day from {rebuild_from} to {rebuild_to}: turn them round")
-    with connect(db, autocommit=True) as connection:
+    with connect(db, "media_transformer", autocommit=True) as connection:
         require_tables(connection)
         identity = str(find_client(connection, client)) if client else None
+        sync_feeds(connection, feeds)  # today's feeds.yml decides which rows count
     given = {"rebuild_from": rebuild_from, "rebuild_to": rebuild_to, "rebuild_client": identity}
     options = json.dumps({name: str(value) for name, value in given.items() if value is not None})
     project = os.environ.get("DBT_PROJECT_DIR") or str(CHECKOUT)

@@ -1,10 +1,10 @@
-{#- The figures of staging_media_raw that add up, and the kind of each: count (bigint) or money (numeric(12,2)). Every
-    list of figures in models, tests and macros is derived from this one. -#}
+{#- The figures of staging_media_raw that add up, and the kind of each: count (bigint) or amount (numeric(12,2)). Macros and
+    tests derive their lists of figures from this one; stg_media_rows and the contracts name the columns. -#}
 {% macro additive_figures() -%}
     {{ return({
         'impressions': 'count',
         'clicks': 'count',
         'conversions': 'count',
-        'conversion_revenue': 'money',
+        'conversion_revenue': 'amount',
     }) }}
 {%- endmacro %}

@@ -6,11 +6,11 @@
         {%- for name in mart_figures(period) %},
         case when {{ row }}.{{ name }} is null {%- if name == 'spend' %} and {{ priced }}{% endif %} then '{{ name }}' end
         {%- endfor %}
-        {%- for name, (numerator, denominator, _) in ratios().items() %}
-        {%- set numerator = numerator | replace('revenue', 'conversion_revenue') if period == 'day' else numerator %},
+        {%- for name, (numerator, denominator, _) in ratios().items() %},
         case
             when
-                {{ row }}.{{ name }} is null and {{ row }}.{{ numerator }} is not null and {{ row }}.{{ denominator }} <> 0
+                {{ row }}.{{ name }} is null and {{ row }}.{{ figure_name(numerator, period) }} is not null
+                and {{ row }}.{{ figure_name(denominator, period) }} <> 0
                 then '{{ name }}'
         end
         {%- endfor %}

@@ -110,7 +110,7 @@ top_creatives as (
 divided as (
     select
         summed.*,
-        {{ exact_ratios() }}
+        {{ exact_ratios(period) }}
     from summed
 )
 

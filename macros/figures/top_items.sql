@@ -18,7 +18,7 @@
         from (
             select
                 *,
-                {{ exact_ratios() }}
+                {{ exact_ratios(period) }}
             from {{ items }}
             where rank <= {{ var('top_n') }}
         ) as divided

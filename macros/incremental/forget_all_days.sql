@@ -2,8 +2,8 @@
     may record its own as built. (A build that froze its list while the mart was missing has forgotten them all already,
     and this changes nothing.) -#}
 {% macro forget_all_days() -%}
-    update {{ bookkeeping('days_built') }} set fingerprint = null where fingerprint is not null
-    {%- if not freezes_the_list() and load_relation(bookkeeping('int_days_to_rebuild')) %};
-    update {{ bookkeeping('int_days_to_rebuild') }} set build_id = null
+    update {{ build_table('days_built') }} set fingerprint = null where fingerprint is not null
+    {%- if not freezes_the_list() and load_relation(build_table('int_days_to_rebuild')) %};
+    update {{ build_table('int_days_to_rebuild') }} set build_id = null
     {%- endif -%}
 {%- endmacro %}

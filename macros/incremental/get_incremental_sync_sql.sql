@@ -23,7 +23,7 @@
     {%- else -%}
         {%- if not freezes_the_list() %}
     {{ forget_days_built() }};
-    update {{ bookkeeping('int_days_to_rebuild') }} set build_id = null; -- nor may the build that froze it remember it
+    update {{ build_table('int_days_to_rebuild') }} set build_id = null; -- nor may the build that froze it remember it
         {%- endif %}
     analyze {{ fresh }};
     {%- set returned -%}
@@ -36,7 +36,7 @@
     delete from {{ target }} as mart
     using (
         select distinct {% if client %}days.client_id, {% endif %}{{ period_start(period, 'days.date') }} as period_start
-        from {{ days_of_the_list(bookkeeping('int_days_to_rebuild')) }} as days
+        from {{ own_days_in(build_table('int_days_to_rebuild')) }} as days
     ) as scope
     where
         {% if client %}mart.client_id = scope.client_id and {% endif -%}
@@ -44,7 +44,7 @@
     {%- endif %}
     {%- if model.name not in levels().values() %}
     delete from {{ target }} as mart
-    where (select bool_or(days.is_everything) from {{ days_of_the_list(bookkeeping('int_days_to_rebuild')) }} as days) and not {{ returned }};
+    where (select bool_or(days.is_everything) from {{ own_days_in(build_table('int_days_to_rebuild')) }} as days) and not {{ returned }};
     {%- endif %}
     merge into {{ target }} as mart
     using {{ fresh }} as fresh

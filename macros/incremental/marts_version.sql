@@ -1,7 +1,11 @@
-{#- The version of the marts' rules, part of every day's fingerprint: when it changes, the next build recomputes all days.
-    Raise the number with a change of a model or macro that changes figures. The lists and definitions named here count
-    by themselves. -#}
+{#- The version of the rules behind the figures, part of every day's fingerprint: when it changes, the next build recomputes
+    every day. Raise `version` with a change that changes figures. The lists of figures, ratios and levels and the periods
+    of the marts count by themselves. -#}
 {% macro marts_version() -%}
-    {%- set rules = [additive_figures(), ratios(), levels(), period_start('week', 'day'), period_start('month', 'day')] -%}
-    json_build_array(1, {{ var('top_n') }}, md5($rules${{ rules | string }}$rules$))
+    {%- set version = 1 -%}
+    {%- set rules = [additive_figures(), ratios(), levels()] -%}
+    {%- for period in marts() | map(attribute='config.meta.period', default='day') | unique | sort -%}
+        {%- do rules.append(period_start(period, 'day') ~ ' ' ~ period_end(period, 'start')) -%}
+    {%- endfor -%}
+    json_build_array({{ version }}, {{ var('top_n') }}, md5($rules${{ rules | string }}$rules$))
 {%- endmacro %}

@@ -7,9 +7,9 @@
         {%- set done = results | selectattr('status', 'equalto', 'success') | map(attribute='node.name') | list -%}
         {%- set needed = ['int_days_to_rebuild', 'int_names_staged'] + marts() | map(attribute='name') | list -%}
         {%- if needed | reject('in', done) | list | length == 0 -%}
-            {%- set list = bookkeeping('int_days_to_rebuild') -%}
-            {%- set aliases = bookkeeping('int_aliases_fingerprinted') -%}
-            {%- set built = bookkeeping('days_built') -%}
+            {%- set list = build_table('int_days_to_rebuild') -%}
+            {%- set aliases = build_table('int_aliases_fingerprinted') -%}
+            {%- set built = build_table('days_built') -%}
     begin;
     {{ lock_marts() }};
     with own_list as (

@@ -1,4 +1,4 @@
--- What counts today: the runs whose rows make the figures of each (client, date).
+-- Which of the runs in force are live: their rows make the figures of the (client, date).
 with runs_in_force as (
     select * from {{ ref('int_runs_in_force') }}
 ),

@@ -1,4 +1,4 @@
--- Which runs count, before days are looked at.
+-- Which of the runs that count are in force: of each object the latest, and of equal parts one.
 with runs as (
     select * from {{ ref('stg_runs') }}
 ),

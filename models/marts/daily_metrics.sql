@@ -56,7 +56,7 @@ summed as (
 ),
 
 -- What does not fit its column is unknown, and so is all that derives from it.
-counted as (
+fitted as (
     select
         summed.client_id,
         summed.date,
@@ -73,16 +73,16 @@ counted as (
 -- offset 0, here and in the next step: what is computed here is not computed again wherever it is used below.
 priced as (
     select
-        counted.*,
-        {{ fitted('counted.impressions * counted.cpm / 1000', 12, 2) }} as spend
-    from counted
+        fitted.*,
+        {{ fitted('fitted.impressions * fitted.cpm / 1000', 12, 2) }} as spend
+    from fitted
     offset 0 -- noqa: AM09
 ),
 
 divided as (
     select
         priced.*,
-        {{ exact_ratios(revenue='conversion_revenue') }}
+        {{ exact_ratios('day') }}
     from priced
     offset 0 -- noqa: AM09
 ),

@@ -6,9 +6,13 @@ import psycopg
 from access import PROTECTED, TWELVE
 from product import MARTS
 
+from loader.project import CHECKOUT
+
 Grants = set[tuple[str, str, str]]
 """What, to which role, which privileges."""
 
+ALL_MARTS = (*MARTS, *sorted({file.stem for file in (CHECKOUT / "models/marts").glob("*.sql")} - {*MARTS}))
+"""Those of the specification, and those that were added to them: everyone's rows are protected alike."""
 SCHEMAS = ("media", "media_ops", "media_models")
 USER_COLUMNS = (
     "client_id",
@@ -23,7 +27,7 @@ USER_COLUMNS = (
 GRANTS: Grants = {
     *(
         (f"media.{table}", f"media_{who}", "SELECT")
-        for table in MARTS
+        for table in ALL_MARTS
         for who in ("client", "portal", "reader")
     ),
     *(("media.clients", f"media_{who}", "SELECT") for who in ("client", "portal", "reader", "loader")),
@@ -180,10 +184,10 @@ def differences(connection: psycopg.Connection) -> list[str]:
         secured = name in {*PROTECTED, "users"}
         if (enabled, forced) != (secured, False):
             wrong.append(f"row-level security of {name}: {enabled}, {forced}")
-        if (owner == "media_transformer") != (name in MARTS):
+        if (owner == "media_transformer") != (name in ALL_MARTS):
             wrong.append(f"{name} belongs to {owner}")
         if kind != "r" and (name, kind) != ("ingestion_logs_run_number_seq", "S"):
             wrong.append(f"{name} is of kind {kind}")
-        elif kind == "r" and name not in TWELVE:
+        elif kind == "r" and name not in {*TWELVE, *ALL_MARTS}:
             wrong.append(f"{name} is none of the twelve tables: say who may read it, and by which policy")
     return wrong

@@ -22,6 +22,8 @@ DIMENSIONS = {
 COUNTS = ("impressions", "clicks", "conversions")
 RATIOS = ("ctr", "cpc", "cpa", "roas")
 FIGURES = (*COUNTS, "revenue", "spend", *RATIOS)
+ITEM = ("rank", "id", "name", *FIGURES)
+"""What the specification says of an item of top_campaigns; figures that were added since are not compared."""
 STAGED = (
     "client_id",
     "date",
@@ -155,8 +157,7 @@ def exact(row: Mapping[str, Any]) -> tuple[str, ...]:
 def summary(row: Mapping[str, Any]) -> dict[str, Any]:
     """Give a summary's figures and its ranked items, each item whole."""
     top = {
-        name: [dict(sorted((key, f"{value}") for key, value in item.items())) for item in row[name]]
-        for name in TOPS
+        name: [{key: f"{item[key]}" for key in ITEM if key in item} for item in row[name]] for name in TOPS
     }
     return {"figures": exact(row), **top}
 

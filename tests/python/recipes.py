@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from conftest import DBT
+
 from loader.project import CHECKOUT
 
 PAGE = CHECKOUT / "docs" / "changing.md"
@@ -110,6 +112,7 @@ class Copy:
                 shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
             else:
                 shutil.copyfile(source, target)
+        shutil.copyfile(directory / "profiles.example.yml", directory / "profiles.yml")
         return cls(directory)
 
     def follow(self, steps: Sequence[Step], without: int | None = None) -> list[str]:
@@ -129,6 +132,18 @@ class Copy:
             check=False,
             timeout=300,
         )
+
+    def unit_tests(self, env: Mapping[str, str]) -> list[str]:
+        """Return what dbt's unit tests of the copy say, if they fail."""
+        done = subprocess.run(
+            [DBT, "--quiet", "test", "--select", "test_type:unit", "--profiles-dir", "."],
+            env={**env, "DBT_PROJECT_DIR": str(self.directory), "DBT_TARGET_PATH": "target"},
+            cwd=self.directory,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return [done.stdout] if done.returncode else []
 
     def lint(self, paths: Sequence[str]) -> list[str]:
         """Return what mypy says of some files of the copy."""

@@ -100,7 +100,8 @@ class Recipe:
             if done.returncode:
                 return [done.stdout[-2000:] + done.stderr]
             schema = copy.directory / "loader/database/schema"
-            return [*self._wrong_results(shop), *copy.lint(self.linted), *wrong_schema(server, schema)]
+            wrong = [*self._wrong_results(shop), *copy.lint(self.linted), *wrong_schema(server, schema)]
+            return wrong + (copy.unit_tests(shop.env) if without is None else [])
 
     def _wrong_results(self, shop: Product) -> Iterator[str]:
         for query, expected in self.results.items():

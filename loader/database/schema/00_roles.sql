@@ -1,6 +1,6 @@
 -- The group roles. Logins are members of one of them; no role here has a password or can log in.
 --   media_loader       writes staging_media_raw, ingestion_logs and the loader's bookkeeping
---   media_transformer  owns the seven marts and the relations of dbt
+--   media_transformer  owns the marts and the other relations of dbt
 --   media_reader       the agency's BI: reads all clients, of users no hash
 --   media_client       one client's people: reads their own rows, through row-level security
 --   media_portal       the admin portal's server: acts for the user named by app.current_user_id

@@ -1,6 +1,6 @@
-{#- A table of the builds' own bookkeeping by its name. Not by ref() or source(): a hook of every mart reads it, and not
+{#- A table or view that the builds keep for themselves, by its name. Not by ref() or source(): a hook of every mart reads it, and not
     every mart depends on it by itself. -#}
-{% macro bookkeeping(name) -%}
+{% macro build_table(name) -%}
     {{ return(api.Relation.create(
         database=target.database, schema='media_ops' if name == 'days_built' else 'media_models', identifier=name
     )) }}

@@ -1,5 +1,5 @@
-{#- See days_to_rebuild, which is for models: a hook or a strategy names the list itself (bookkeeping). -#}
-{% macro days_of_the_list(list) -%}
+{#- See days_to_rebuild, which is for models: a hook or a strategy names the list itself (build_table). -#}
+{% macro own_days_in(list) -%}
     (
         select * from {{ list }}
         {%- if freezes_the_list() %} where build_id = '{{ invocation_id }}'{% endif %}
