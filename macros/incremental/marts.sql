@@ -3,7 +3,7 @@
 {% macro marts() -%}
     {%- set found = [] -%}
     {%- if execute -%}
-        {%- for node in graph.nodes.values()
+        {%- for node in graph.get('nodes', {}).values()
             if node.resource_type == 'model' and node.package_name == project_name and node.path.startswith('marts/')
             and node.config.materialized in ('incremental', 'table') -%}
             {%- do found.append(node) -%}
