@@ -79,8 +79,10 @@ class Together(LoadScopeScheduling):  # type: ignore[misc]
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        shared = re.match(r".*(test_access|test_transform).*\[(embedded|system\d+)", nodeid)
-        return " ".join(shared.groups()) if shared else nodeid
+        name, _, parameters = nodeid.partition("[")
+        shared = re.search("test_access|test_transform|stopped_hard", name)
+        server = re.match(r"embedded|system\d+|", parameters)
+        return f"{shared[0]} {server and server[0]}" if shared else nodeid
 
 
 @pytest.hookimpl(optionalhook=True)

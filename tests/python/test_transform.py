@@ -17,6 +17,7 @@ from product import MARTS, Product, product
 from psycopg.errors import CheckViolation
 
 from loader.database.server import Server
+from loader.nightly.transform import BUILD
 from loader.project import CHECKOUT
 
 FEED: dict[str, Any] = {
@@ -145,7 +146,7 @@ def test_no_command_of_dbt_changes_what_is_right(shop: Product, commands: list[l
     for command in commands:
         assert shop.dbt(*command)
     assert state(shop) == before
-    assert shop.dbt("build")
+    assert shop.dbt("build", *BUILD)
     assert state(shop) == before
 
 
