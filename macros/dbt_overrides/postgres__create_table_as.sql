@@ -5,8 +5,11 @@
     {%- if temporary or config.get('incremental_strategy') != 'sync' or config.get('materialized') != 'incremental'
         or not config.get('contract').enforced -%}
         {{ dbt.postgres__create_table_as(temporary, relation, sql) }}
+        {%- if not temporary and model.path.startswith('marts/') and config.get('materialized') == 'incremental' %}
+        {{ forget_all_days() }}
+        {%- endif -%}
     {%- else -%}
-        {%- set columns, keys, figures = {}, [], [] -%}
+        {%- set columns, keys = {}, [] -%}
         {%- for column in model.columns.values() -%}
             {%- set at_once = [] -%}
             {%- set has_foreign_key = column.constraints | selectattr('type', 'equalto', 'foreign_key') | list -%}
@@ -24,9 +27,6 @@
                 {%- endif -%}
             {%- endfor -%}
             {%- do columns.update({column.name: dict(column, constraints=at_once)}) -%}
-            {%- if column.data_type != 'text' and not column.data_type.startswith('varchar') -%}
-                {%- do figures.append(column.name) -%}
-            {%- endif -%}
         {%- endfor -%}
         {%- set keys = keys + adapter.render_raw_model_constraints(raw_constraints=model.constraints) -%}
     {{ get_assert_columns_equivalent(sql) }}
@@ -36,7 +36,8 @@
     insert into {{ relation }} (
     {{ get_select_subquery(sql) }}
     );
-    analyze {{ relation }} ({{ figures | join(', ') }}); -- of texts there are no statistics: media_ops.protect says why
+    select media_ops.protect_mart('{{ relation }}'); -- before statistics: there must be none of names
+    analyze {{ relation }};
     {%- if keys %}
     alter table {{ relation }}
         add {{ keys | join(',\n        add ') }};

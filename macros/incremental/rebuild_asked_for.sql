@@ -4,7 +4,8 @@
     {%- set filled_by_days = marts() | selectattr('config.materialized', 'equalto', 'incremental') -%}
     {%- set missing = [] -%}
     {%- for mart in filled_by_days -%}
-        {%- do missing.append("to_regclass('" ~ api.Relation.create(schema=mart.schema, identifier=mart.alias) ~ "') is null") -%}
+        {%- set name = api.Relation.create(schema=mart.schema, identifier=mart.alias) -%}
+        {%- do missing.append("not exists (select from pg_class where oid = to_regclass('" ~ name ~ "') and relkind = 'r')") -%}
     {%- endfor -%}
     ({{ missing | join(' or ') or 'false' }})
     {%- if flags.FULL_REFRESH %}
