@@ -93,7 +93,7 @@ def test_a_build_killed_between_any_two_models_is_made_good(world: World) -> Non
 
 
 def test_a_build_killed_before_it_is_recorded_is_done_again(world: World) -> None:
-    """The last mart is made, a test waits. The rate is set back: the forgetting alone tells the next build."""
+    """The last mart is made, a test waits. The rate is set back: forgetting alone tells the next build."""
     product = world.product
     product.run("cpm", "set", "Acme", "9")
     with holding(product, lock_table("media.monthly_summaries")) as marts:
