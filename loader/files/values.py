@@ -78,7 +78,7 @@ class Numbers:
         if number is None:
             return "0"
         if number.percent:
-            raise self._bad(text, "is no count")
+            raise self._bad(text, "is not a count")
         if number.negative:
             raise self._bad(text, "is a negative count")
         if number.decimals and not self.rounds:
@@ -96,7 +96,7 @@ class Numbers:
         if number is None:
             return "0.00"
         if number.percent:
-            raise self._bad(text, "is no amount")
+            raise self._bad(text, "is not an amount")
         return self._figure(text, number, 2)
 
     def share(self, text: str) -> str | None:
