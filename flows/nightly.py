@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import socket
 import subprocess
@@ -168,8 +169,8 @@ def serve(cron: str = "0 5 * * *") -> None:
     Scheduling needs a real server: without PREFECT_API_URL, one of our own runs for as long.
     """
     CronSchedule(cron=cron, timezone="UTC")
-    # until Prefect's runner has a handler of its own: our server must not outlive us
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # Until Prefect's runner has a handler of its own. An exception would interrupt asyncio as it starts.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     if PREFECT_API_URL.value():
         _serve(cron)
         return
@@ -190,16 +191,24 @@ def _server() -> Iterator[str]:
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     # in a session of its own: Ctrl-C is for us, who still need it to say good-bye
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
-    try:
-        _await(process, f"{url}/health")
-        yield url
-    finally:
+
+    def end() -> None:
         process.terminate()
         try:
             process.wait(15)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait()
+
+    def end_both(*_: object) -> None:
+        end()  # the server must not outlive us
+        os._exit(0)
+
+    signal.signal(signal.SIGTERM, end_both)
+    try:
+        _await(process, f"{url}/health")
+        yield url
+    finally:
+        end()
 
 
 def _await(process: subprocess.Popen[bytes], url: str) -> None:
