@@ -17,7 +17,12 @@ objects (kind, classid, objid, owner, acl, state) as (
         'relation', 'pg_class'::regclass, oid, relowner,
         coalesce(relacl, acldefault(case relkind when 'S' then 's'::"char" else 'r' end, relowner)),
         concat_ws(
-            ' ', relkind, relpersistence, relreplident, relrowsecurity, relforcerowsecurity, reltablespace, reloptions
+            ' ', relkind, relpersistence, relreplident, relrowsecurity, relforcerowsecurity, reltablespace, reloptions,
+            (
+                select string_agg(inhparent::regclass::text, ',' order by inhseqno)
+                from pg_inherits
+                where inhrelid = relations.oid
+            )
         )
     from relations
     union all
@@ -32,7 +37,12 @@ objects (kind, classid, objid, owner, acl, state) as (
         'type', 'pg_type'::regclass, oid, typowner, coalesce(typacl, acldefault('T', typowner)),
         concat_ws(
             ' ', typtype, format_type(typbasetype, typtypmod), typnotnull, typdefault,
-            (select string_agg(enumlabel, ',' order by enumsortorder) from pg_enum where enumtypid = pg_type.oid)
+            (select string_agg(enumlabel, ',' order by enumsortorder) from pg_enum where enumtypid = pg_type.oid),
+            (
+                select string_agg(pg_get_constraintdef(pg_constraint.oid), ',' order by conname)
+                from pg_constraint
+                where contypid = pg_type.oid
+            )
         )
     from pg_type
     where typnamespace in (select oid from ours) and typrelid = 0 and typelem = 0
@@ -119,7 +129,7 @@ where
     (classoid, objoid) in (select classid, objid from named)
 union all
 select 'default', concat_ws(' ', defaclrole::regrole, defaclobjtype), defaclacl::text from pg_default_acl
-where defaclnamespace in (select oid from ours)
+where defaclnamespace in (select oid from ours) or defaclnamespace = 0
 union all
 -- what everyone may do in the database and in public, which the schema may take away
 select 'database', '', (select string_agg(granted::text, ',' order by granted::text) from unnest(datacl) as granted)
@@ -130,8 +140,19 @@ select 'public', nspname, (select string_agg(granted::text, ',' order by granted
 from pg_namespace
 where nspname = 'public'
 union all
-select 'role', rolname, concat_ws(' ', rolcanlogin, rolinherit, rolcreaterole, rolconfig) from pg_roles
+select
+    'role', rolname,
+    concat_ws(
+        ' ', rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, rolbypassrls, rolconnlimit,
+        rolvaliduntil, rolconfig
+    )
+from pg_roles
 where rolname like 'media\_%'
+union all
+select 'setting', coalesce(rolname, 'everyone'), setconfig::text
+from pg_db_role_setting
+left join pg_roles on pg_roles.oid = setrole
+where setdatabase = (select oid from pg_database where datname = current_database())
 union all
 select 'member', concat_ws(' ', roleid::regrole, member::regrole), admin_option::text from pg_auth_members
 where roleid::regrole::text like 'media\_%'

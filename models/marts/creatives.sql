@@ -1,4 +1,4 @@
-{{ config(unique_key=['placement_id', 'name']) }}
+{{ config(unique_key=['placement_id', 'name'], meta={'set_elsewhere': ['preview_url']}) }}
 
 with names as (
     select * from {{ ref('int_names_staged') }}

@@ -80,6 +80,7 @@ GRANTS: Grants = {
             "protect_mart(regclass)",
             "refresh_statistics()",
             "touch_updated_at()",
+            "validate_client_key(regclass)",
         )
     ),
 }

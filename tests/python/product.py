@@ -197,8 +197,7 @@ class Product:
             given = ["--project-dir", str(self.project), "--profiles-dir", str(profiles)]
             done = dbtRunner().invoke([*arguments, *given])
             assert not done.exception, done.exception
-        if not done.success:
-            print(out.getvalue())  # pytest shows it with a failure
+        print(out.getvalue())  # pytest shows it with a failure
         return done.success
 
     def load_as_the_night(self) -> None:

@@ -101,7 +101,7 @@ def test_functions_that_run_as_their_owner_look_at_temporary_objects_last(agency
             """
         ).fetchall()
     assert {name for name, definer, _, _ in found if definer} == {
-        *("visible", "sign_in", "refresh_statistics"),
+        *("visible", "sign_in", "refresh_statistics", "validate_client_key"),
         *(f"{end}_visible_{what}" for end in ("first", "last") for what in ("client", "user")),
     }
     for name, _, settings, owner in found:

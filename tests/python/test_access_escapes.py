@@ -332,3 +332,42 @@ def test_the_portals_sign_in_gives_nothing_to_others(agency: Agency) -> None:
     for login in ("acme_bi", "agency_bi", "outsider", "loading", "building"):
         with agency.connection(login) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("select * from media_ops.sign_in('gus@globex.example')")
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        "create index on media.shaped ((media_models.planned()))",
+        "create index on media.shaped (client_id) where media_models.planned()",
+        "alter table media.shaped add check (media_models.planned())",
+        "create statistics media_models.shaped on (media_models.planned()), client_id from media.shaped",
+        "alter table media.shaped enable row level security, force row level security;"
+        "create policy shaped on media.shaped using (media_models.planned())",
+        "create rule shaped as on update to media.shaped do instead select media_models.planned()",
+    ],
+)
+def test_the_owner_checks_the_keys_of_plain_tables_only(agency: Agency, shape: str) -> None:
+    """Planning a query runs the functions in a table's indexes and checks, as whoever queries it."""
+    with agency.connection("building") as building, building.transaction(force_rollback=True):
+        building.execute("set role media_transformer")
+        building.execute(
+            "create function media_models.planned() returns boolean immutable language plpgsql as $$begin"
+            " if current_user <> 'media_transformer' then raise exception 'ran as %', current_user; end if;"
+            " return true; end$$"
+        )
+        for name in ("plain", "shaped"):
+            building.execute(f"create table media.{name} (client_id uuid)".encode())
+            building.execute(f"insert into media.{name} select id from media.clients".encode())
+            building.execute(
+                f"alter table media.{name} add foreign key (client_id) references media.clients"
+                " not valid".encode()
+            )
+        building.execute("set constraint_exclusion = on")
+        building.execute(shape.encode())
+        building.execute("select media_ops.validate_client_key('media.plain')")
+        building.execute("select media_ops.validate_client_key('media.shaped')")
+        validated = building.execute(
+            "select conrelid::regclass::text from pg_constraint where contype = 'f' and convalidated"
+            " and conrelid in ('media.plain'::regclass, 'media.shaped'::regclass)"
+        ).fetchall()
+        assert validated == [("media.plain",)]

@@ -249,3 +249,42 @@ def test_a_work_list_follows_its_query(shop: Product) -> None:
         )
         assert bool(found) == bool(column)
         assert comparable(shop) == before
+
+
+def test_a_null_in_the_unique_key_fails_the_build(shop: Product) -> None:
+    """Null equals nothing, so MERGE would add the row again in each build."""
+    null = "nullif(summarized.period_start, '2025-01-01') as quarter_start"
+    add_quarterly(shop, QUARTERLY.replace("summarized.period_start as quarter_start", null))
+    failed = shop.run("transform", expect={1})
+    assert 'column "quarter_start" of relation "quarterly_totals" contains null values' in failed.stderr
+
+
+def test_columns_of_any_name_and_keys_in_any_form(shop: Product) -> None:
+    """Quoted names; a foreign key given as an expression; one of clients that the owner must not check."""
+    add_quarterly(
+        shop, QUARTERLY.replace("summarized.impressions,", 'summarized.impressions as "Ad Impressions",')
+    )
+    yml = shop.project / "models/marts/quarterly_totals.yml"
+    text = yml.read_text().replace("name: impressions,", 'name: "Ad Impressions", quote: true,')
+    key = "{type: foreign_key, expression: media.clients (id)}"
+    yml.write_text(text.replace("[{type: not_null}]", f"[{{type: not_null}}, {key}]"))
+    for impressions in (14_000, 14_007):
+        shop.transform()
+        found = shop.query('select sum("Ad Impressions")::int as n from media.quarterly_totals')
+        assert found == [{"n": impressions}]
+        shop.put("ttd/b.csv", csv("2025-04-02,Acme,Spring,Ad,7,1,1.00"), NOON)
+        shop.load()
+    keys = shop.query(
+        "select conname, convalidated as ok from pg_constraint"
+        " where conrelid = 'media.quarterly_totals'::regclass and contype = 'f'"
+    )
+    assert keys == [{"conname": "quarterly_totals_client_id_fkey", "ok": True}]
+
+
+def test_a_full_refresh_of_one_mart_warns_that_it_is_not_one(
+    shop: Product, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert shop.dbt("run", "--full-refresh", "-s", "weekly_summaries")
+    assert "Run `dbt build --full-refresh` without -s" in capsys.readouterr().out
+    assert shop.dbt("build", "--full-refresh", "--exclude-resource-type", "unit_test")
+    assert "without -s" not in capsys.readouterr().out

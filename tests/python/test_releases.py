@@ -20,6 +20,7 @@ from test_load import FEED, GOOD, KEY, NOON
 from loader.database.connection import Database, connect
 from loader.database.migrate import SCHEMA, catalogue, migrate
 from loader.database.server import Server
+from loader.project import CHECKOUT
 
 RELEASES = sorted((Path(__file__).parent / "releases").iterdir())
 EMPTY = "template0"
@@ -84,6 +85,13 @@ def test_a_database_of_an_earlier_release_gets_the_form_of_a_new_one(
         assert "2 rows loaded" in shop.load().stdout
         assert "ttd" in shop.run("status").stdout
         assert "Zeta" in shop.run("rejects").stdout
+
+
+def test_every_release_is_kept() -> None:
+    """The next upgrade is tested from each of them: docs/changing.md, "A migration"."""
+    changelog = (CHECKOUT / "CHANGELOG.md").read_text(encoding="utf-8")
+    released = re.findall(r"^## (\S+) \(\d{4}-\d\d-\d\d\)", changelog, re.MULTILINE)
+    assert sorted(released) == [release.name for release in RELEASES]
 
 
 def replacing(old: str, new: str) -> Callable[[str], str]:
@@ -187,12 +195,18 @@ def differences_after_migration(
         "alter default privileges in schema media grant select on tables to media_loader",
         "create statistics media_ops.both on name, location from media_ops.feeds",
         "revoke usage on schema media from media_client",
+        "alter role media_client createdb",
+        "alter role media_reader connection limit 3",
+        "alter role media_loader in database {database} set work_mem = '1MB'",
+        "alter default privileges for role media_transformer grant select on tables to media_loader",
+        "create domain media_ops.share as numeric check (value <= 1)",
+        "create table media_ops.more () inherits (media_ops.run_days)",
     ],
 )
 def test_the_catalogue_shows_every_difference(database: Database, mistake: str) -> None:
     with connect(database, autocommit=True) as connection, connection.transaction(force_rollback=True):
         before = catalogue(connection)
-        connection.execute(mistake.encode())
+        connection.execute(mistake.format(database=connection.info.dbname).encode())
         assert catalogue(connection) != before
 
 
@@ -215,15 +229,17 @@ def test_every_column_that_a_step_adds_is_declared_too(tmp_path: Path) -> None:
     assert len(list(undeclared(tmp_path))) == 1
 
 
-def test_migrating_what_is_current_waits_for_no_reader(
+def test_migrating_what_is_current_waits_for_nobody(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("loader.database.migrate.LOCK_TIMEOUT", "500ms")
     with connect(database) as reader, connect(database) as connection:
         relations = reader.execute(
-            "select format('%I.%I', relnamespace::regnamespace, relname) from pg_class"
+            "select format('%I.%I', relnamespace::regnamespace, relname), relkind from pg_class"
             " where relnamespace::regnamespace::text in ('media', 'media_ops') and relkind in ('r', 'v')"
         ).fetchall()
-        for (relation,) in relations:
+        for relation, kind in relations:
             reader.execute(f"select * from {relation}".encode())
+            if kind == "r":
+                reader.execute(f"lock table {relation} in row exclusive mode".encode())  # as a load does
         assert not migrate(connection)

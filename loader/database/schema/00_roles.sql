@@ -27,8 +27,8 @@ begin
             execute format('create role %I nologin noinherit', group_role);
         end if;
     end loop;
-    -- Who owns the database (managed PostgreSQL gives no superuser) hands the marts over and runs the night: it joins
-    -- the two working roles. A superuser needs no membership.
+    -- On managed PostgreSQL the owner is not a superuser: it joins the two working roles to run the nightly flow and to
+    -- protect the marts, which belong to media_transformer. A superuser needs no membership.
     foreach group_role in array array['media_loader', 'media_transformer'] loop
         if not pg_has_role(owner, group_role, 'usage') then
             execute format('grant %I to %I', group_role, owner);

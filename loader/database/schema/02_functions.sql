@@ -71,6 +71,24 @@ begin
 end
 $$;
 
+-- `create index if not exists` waits for every open writer, even where the index exists.
+create or replace function media_ops.add_index(
+    relation regclass, index_name name, columns text, is_unique boolean default false
+) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+    if not exists (
+        select from pg_index
+        join pg_class on pg_class.oid = pg_index.indexrelid
+        where pg_index.indrelid = relation and pg_class.relname = index_name
+    ) then
+        execute format(
+            'create %s index %I on %s %s', case when is_unique then 'unique' else '' end, index_name, relation, columns
+        );
+    end if;
+end
+$$;
+
 -- The check that a `create table` gives a column without naming it is called <table>_<column>_check.
 create or replace function media_ops.set_check(relation regclass, constraint_name name, expression text) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
@@ -120,6 +138,7 @@ $$;
 revoke all on function
 media_ops.touch_updated_at(), media_ops.auto_update(regclass), media_ops.set_id_default(regclass),
 media_ops.add_column(regclass, name, text), media_ops.set_default(regclass, name, text),
-media_ops.set_check(regclass, name, text), media_ops.drop_constraint(regclass, name), media_ops.set_view(text)
+media_ops.add_index(regclass, name, text, boolean), media_ops.set_check(regclass, name, text),
+media_ops.drop_constraint(regclass, name), media_ops.set_view(text)
 from public;
 grant execute on function media_ops.touch_updated_at(), media_ops.auto_update(regclass) to media_transformer;

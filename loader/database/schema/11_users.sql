@@ -26,8 +26,8 @@ select
     media_ops.set_id_default('media.users'),
     media_ops.auto_update('media.users');
 
-create unique index if not exists idx_users_email_unique on media.users (email);
-create index if not exists idx_users_client_id on media.users (client_id);
+select media_ops.add_index('media.users', 'idx_users_email_unique', '(email)', is_unique => true);
+select media_ops.add_index('media.users', 'idx_users_client_id', '(client_id)');
 
 -- Nobody is granted the hash, which a grant of the whole table would include, whoever gave it to mend a `select *`.
 -- media_client, media_loader and media_transformer get nothing.

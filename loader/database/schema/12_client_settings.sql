@@ -22,6 +22,6 @@ select
     media_ops.set_id_default('media.client_settings'),
     media_ops.auto_update('media.client_settings');
 
-create index if not exists idx_client_settings_client_id on media.client_settings (client_id);
+select media_ops.add_index('media.client_settings', 'idx_client_settings_client_id', '(client_id)');
 
 grant select on media.client_settings to media_loader, media_transformer, media_reader;

@@ -62,8 +62,8 @@ comment on column media.ingestion_logs.same_content_as is
 'The object held the content of this run, which is in force: this attempt is no run of its own.';
 comment on column media.ingestion_logs.retracted_at is 'Since when the rows of this run no longer count.';
 
-create index if not exists idx_ingestion_logs_object on media.ingestion_logs (bucket, object_key, run_number);
-create index if not exists idx_ingestion_logs_started_at on media.ingestion_logs (started_at);
+select media_ops.add_index('media.ingestion_logs', 'idx_ingestion_logs_object', '(bucket, object_key, run_number)');
+select media_ops.add_index('media.ingestion_logs', 'idx_ingestion_logs_started_at', '(started_at)');
 
 grant select, insert, update on media.ingestion_logs to media_loader;
 grant select on media.ingestion_logs to media_transformer, media_reader;

@@ -35,8 +35,9 @@ comment on column media.staging_media_raw.conversion_revenue is 'What the conver
 comment on column media.staging_media_raw.created_at is 'When the row was staged, UTC.';
 
 -- The one way in: the builds read the rows of a run for the days that they rebuild.
-create index if not exists idx_staging_run_client_date
-on media.staging_media_raw (ingestion_run_id, client_id, date);
+select media_ops.add_index(
+    'media.staging_media_raw', 'idx_staging_run_client_date', '(ingestion_run_id, client_id, date)'
+);
 
 -- Staged rows are never updated: a correction is another run.
 grant select, insert on media.staging_media_raw to media_loader;

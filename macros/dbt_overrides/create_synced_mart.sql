@@ -1,0 +1,42 @@
+{#- The statements that create a contracted mart: the table with its not_null and check constraints, the rows, the keys. -#}
+{% macro create_synced_mart(relation, sql) -%}
+    {%- set columns, keys, client_keys = {}, [], [] -%}
+    {%- for column in model.columns.values() -%}
+        {%- set name = adapter.quote(column.name) if column.quote else column.name -%}
+        {%- set custom = column.constraints | selectattr('type', 'equalto', 'custom') | list -%}
+        {%- set at_once = column.constraints | rejectattr('type', 'in', ['foreign_key', 'primary_key', 'unique', 'custom']) | list -%}
+        {%- set foreign_keys = column.constraints | selectattr('type', 'equalto', 'foreign_key') | list -%}
+        {%- for key in foreign_keys -%}
+            {%- set referenced = key.to ~ ' (' ~ key.to_columns | join(', ') ~ ')' if key.to else key.expression -%}
+            {%- do (client_keys if key.to == source('media', 'clients') | string else keys).append(
+                'constraint ' ~ adapter.quote(relation.identifier ~ '_' ~ column.name ~ '_fkey') ~ ' foreign key (' ~ name
+                ~ ') references ' ~ referenced ~ ' ' ~ custom | map(attribute='expression') | join(' ')
+            ) -%}
+        {%- endfor -%}
+        {%- for key in column.constraints | selectattr('type', 'in', ['primary_key', 'unique']) -%}
+            {%- do keys.append(key.type | replace('_', ' ') ~ ' (' ~ name ~ ')') -%}
+        {%- endfor -%}
+        {%- do columns.update({column.name: dict(column, constraints=at_once if foreign_keys else at_once + custom)}) -%}
+    {%- endfor -%}
+    {%- set keys = keys + adapter.render_raw_model_constraints(raw_constraints=model.constraints) -%}
+    {{ get_assert_columns_equivalent(sql) }}
+    create table {{ relation }} (
+        {{ adapter.render_raw_columns_constraints(raw_columns=columns) | join(',\n        ') }}
+    );
+    insert into {{ relation }} (
+    {{ get_select_subquery(sql) }}
+    );
+    {%- for key in client_keys %}
+    alter table {{ relation }} add {{ key }} not valid;
+    select media_ops.validate_client_key('{{ relation }}');
+    {%- endfor %}
+    select media_ops.protect_mart('{{ relation }}'); -- before statistics: there must be none of names
+    analyze {{ relation }};
+    {%- for key in client_keys %}
+    alter table {{ relation }} validate constraint {{ key.split(' ')[1] }}; -- where validate_client_key declined
+    {%- endfor %}
+    {%- if keys %}
+    alter table {{ relation }}
+        add {{ keys | join(',\n        add ') }};
+    {%- endif %}
+{%- endmacro %}
