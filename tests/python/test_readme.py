@@ -70,8 +70,8 @@ def commands_of(page: Path) -> Iterator[tuple[list[str], bool]]:
         for line in lines:
             if kind == "sh" or line.startswith("$ "):
                 yield shlex.split(line.removeprefix("$ "), comments=True), True
-    for code in re.findall(r"`([^`\n]+)`", prose_of(page)):
-        if re.match(rf"({'|'.join(PROGRAMS)}|\.venv/bin/\S+) \S", code):
+    for code in re.findall(r"`([^`]+)`", prose_of(page)):
+        if re.match(rf"({'|'.join(PROGRAMS)}|\.venv/bin/\S+)\s+\S", code):
             yield shlex.split(code), False
 
 
