@@ -1,6 +1,6 @@
 {#- Staged name paths (client_id and what staged_names() gives) with the name and the id of every level, after aliases. -#}
 {% macro names_after_aliases(staged, aliases) -%}
-    {%- set path = ['resolved.client_id'] -%}
+    {%- set path = ['(select id_secret.secret from ' ~ build_table('id_secret') ~ ' as id_secret)', 'resolved.client_id'] -%}
     select
         resolved.*,
         {%- for level in levels() %}

@@ -2,7 +2,7 @@
     every day. Raise `version` with a change that changes figures. The lists of figures, ratios and levels and the periods
     of the marts count by themselves. -#}
 {% macro marts_version() -%}
-    {%- set version = 1 -%}
+    {%- set version = 2 -%}
     {%- set rules = [additive_figures(), ratios(), levels()] -%}
     {%- for period in marts() | map(attribute='config.meta.period', default='day') | unique | sort -%}
         {%- do rules.append(period_start(period, 'day') ~ ' ' ~ period_end(period, 'start')) -%}

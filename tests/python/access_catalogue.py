@@ -54,6 +54,7 @@ GRANTS: Grants = {
     ("media_ops.rejected_rows", "media_loader", "INSERT SELECT"),
     ("media_ops.run_days", "media_loader", "INSERT SELECT"),
     ("media_ops.run_days", "media_transformer", "SELECT"),
+    ("media_ops.id_secret", "media_transformer", "SELECT"),
     *(("schema media", f"media_{who}", "USAGE") for who in ("client", "portal", "reader", "loader")),
     ("schema media", "media_transformer", "CREATE USAGE"),
     *(("schema media_ops", f"media_{who}", "USAGE") for who in ("loader", "portal", "transformer")),
@@ -84,10 +85,10 @@ GRANTS: Grants = {
         )
     ),
 }
-CLIENTS_OWN = "{} = ( SELECT media_ops.first_visible_client() AS first_visible_client)"
+CLIENTS_OWN = "{} = ANY (ARRAY[( SELECT media_ops.first_visible_client() AS first_visible_client)])"
 VISIBLE = (
-    "(({0} >= ( SELECT media_ops.first_visible_{1}() AS first_visible_{1}))"
-    " AND ({0} <= ( SELECT media_ops.last_visible_{1}() AS last_visible_{1})))"
+    "(({0} >= ANY (ARRAY[( SELECT media_ops.first_visible_{1}() AS first_visible_{1})]))"
+    " AND ({0} <= ANY (ARRAY[( SELECT media_ops.last_visible_{1}() AS last_visible_{1})])))"
 )
 
 

@@ -17,17 +17,24 @@ select
     media_ops.set_id_default('media.clients'),
     media_ops.auto_update('media.clients');
 
-select media_ops.add_index('media.clients', 'idx_clients_name', '(name)');
--- Files name clients in any case, so two clients may not differ by case alone.
-select media_ops.add_index('media.clients', 'clients_name_any_case', '(lower(name))', is_unique => true);
+-- Files name clients in any case, so two clients may not differ by case alone. On lower(name) also because lower() is
+-- not leakproof: a client's login cannot search this index for other clients' names (media_ops.protect).
+do $$
+begin
+    if exists (select from pg_index where indexrelid = to_regclass('media.idx_clients_name') and indexprs is null) then
+        drop index media.idx_clients_name; -- that of 0.1.0, on name
+    end if;
+end
+$$;
+select media_ops.add_index('media.clients', 'idx_clients_name', '(lower(name))', is_unique => true);
 -- No statistics of names (media_ops.protect says why), nor of what an index makes of them.
 do $$
 begin
     if exists (
         select from pg_attribute
-        where attrelid = 'media.clients_name_any_case'::regclass and attstattarget is distinct from 0
+        where attrelid = 'media.idx_clients_name'::regclass and attstattarget is distinct from 0
     ) then
-        alter index media.clients_name_any_case alter column 1 set statistics 0;
+        alter index media.idx_clients_name alter column 1 set statistics 0;
     end if;
 end
 $$;

@@ -4,7 +4,9 @@ select
     media_ops.protect_by_client('media.clients', 'id'),
     -- The portal shows a client's person themselves, an admin everyone. Nobody else is granted users but the agency.
     media_ops.protect('media.users', jsonb_build_object(
-        'media_portal', 'id between (select media_ops.first_visible_user()) and (select media_ops.last_visible_user())',
+        'media_portal',
+        'id >= any (array[(select media_ops.first_visible_user())]) '
+        'and id <= any (array[(select media_ops.last_visible_user())])',
         'media_reader', 'true'
     ));
 

@@ -4,3 +4,4 @@
 drop function if exists media_ops.hand_over_mart(text);
 drop function if exists media_ops.begin_mart(text, json);
 drop function if exists media_ops.marts();
+drop index if exists media.clients_name_any_case;
