@@ -25,7 +25,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.types.entrypoint import EntrypointType
 from prefect.utilities.annotations import opaque
 
-from loader.console import opened
+from loader.console import open_database
 from loader.database.connection import Database
 from loader.errors import MediaError, one_sentence
 from loader.files.feeds import Feed, read_feeds
@@ -122,7 +122,7 @@ def nightly() -> None:
 
     Raises NightlyError, which names every file and node that failed.
     """
-    with opened() as db, only_nightly_flow(db):
+    with open_database() as db, only_nightly_flow(db):
         feeds = read_feeds(feeds_file())
         results = _load(db, feeds)
         nodes, build_failures = _build(db, feeds)
@@ -178,7 +178,7 @@ def serve(cron: str = "0 5 * * *") -> None:
     Scheduling needs a Prefect server: without PREFECT_API_URL, one is started for as long as this runs.
     """
     CronSchedule(cron=cron, timezone="UTC")
-    # In effect until Prefect's runner installs its own handler. Exit, because an exception would hit asyncio.
+    # Until Prefect's runner installs its own handler. Exit directly: an exception would interrupt asyncio.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     if PREFECT_API_URL.value():
         _serve(cron)
@@ -198,7 +198,7 @@ def _server() -> Iterator[str]:
     port = _free_port()
     url = f"http://127.0.0.1:{port}/api"
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    # in its own session, so that Ctrl-C does not stop it before we have signed off
+    # in its own session, so that Ctrl-C does not stop it before the runner has shut down
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
 
     def stop() -> None:

@@ -70,9 +70,7 @@ Since = Annotated[
 def main() -> None:
     """Runs the command. Exit code 0: everything is done, 1: something failed, 2: wrong usage."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(
-            stream, io.TextIOWrapper
-        ):  # print an escape for a character that the terminal cannot show
+        if isinstance(stream, io.TextIOWrapper):  # escape characters that the terminal cannot show
             stream.reconfigure(errors="backslashreplace")
     try:
         app()
@@ -101,7 +99,7 @@ def options(
 @app.command()
 def migrate() -> None:
     """Create or update tables, roles and policies; safe at any time."""
-    with console.opened() as db, connect(db) as connection:
+    with console.open_database() as db, connect(db) as connection:
         console.say("migrated" if apply_schema(connection) else "nothing to change")
 
 
@@ -117,7 +115,7 @@ def load(
     as_json: AsJson = False,
 ) -> None:
     """Load what is new in S3."""
-    with console.opened(as_json) as db, progress.loading(as_json) as reporter:
+    with console.open_database(as_json) as db, progress.loading(as_json) as reporter:
         feeds = read_feeds(feeds_file())
         results = load_objects(db, feeds, feed, key, retry, dry_run, workers, reporter)
     if as_json:
@@ -144,7 +142,7 @@ def transform(
     """Bring the marts up to date with dbt."""
     from loader.nightly.transform import transform as build
 
-    with console.opened() as db:
+    with console.open_database() as db:
         feeds = read_feeds(feeds_file())
         with progress.building() as on_node:
             nodes = build(db, feeds, rebuild_from, rebuild_to, client, on_node)
@@ -193,7 +191,7 @@ def serve(cron: Annotated[str, typer.Option(help="The schedule, in UTC.")] = "0 
 @app.command()
 def status(as_json: AsJson = False) -> None:
     """Show the last runs, and what waits for `media transform` or --retry."""
-    with console.opened(as_json) as db, connect(db) as connection:
+    with console.open_database(as_json) as db, connect(db) as connection:
         require_tables(connection)
         found = read_status(connection)
     if as_json:
@@ -219,7 +217,7 @@ def rejects(
     as_json: AsJson = False,
 ) -> None:
     """Show the rejected rows of a run, or of all files that wait for --retry."""
-    with console.opened(as_json) as db, connect(db, "media_loader") as connection:
+    with console.open_database(as_json) as db, connect(db, "media_loader") as connection:
         require_tables(connection)
         found = runs.rejects(connection, run)
     names = [field.name for field in dataclasses.fields(runs.RejectedRow)]
@@ -240,7 +238,7 @@ def rejects(
 @app.command()
 def retract(run: Annotated[str, typer.Argument(help="A run, or the first characters of its id.")]) -> None:
     """Retract a run: its rows no longer count."""
-    with console.opened() as db, connect(db, "media_loader", autocommit=True) as connection:
+    with console.open_database() as db, connect(db, "media_loader", autocommit=True) as connection:
         require_tables(connection)
         uri = runs.retract(connection, run)
         console.say(f"retracted the run of {uri}: the next `media transform` removes its rows")
@@ -249,7 +247,7 @@ def retract(run: Annotated[str, typer.Argument(help="A run, or the first charact
 @clients_app.command("add")
 def clients_add(name: str) -> None:
     """Add a client."""
-    with console.opened() as db, connect(db) as connection:
+    with console.open_database() as db, connect(db) as connection:
         require_tables(connection)
         console.say(f"added {name}: {clients.add_client(connection, name)}")
 
@@ -257,7 +255,7 @@ def clients_add(name: str) -> None:
 @clients_app.command("list")
 def clients_list(as_json: AsJson = False) -> None:
     """List the clients, with the CPM in force today."""
-    with console.opened(as_json) as db, connect(db) as connection:
+    with console.open_database(as_json) as db, connect(db) as connection:
         require_tables(connection)
         found = clients.list_clients(connection)
     if as_json:
@@ -281,7 +279,7 @@ def clients_disable(name: str) -> None:
 
 
 def _set_status(name: str, status: str) -> None:
-    with console.opened() as db, connect(db) as connection:
+    with console.open_database() as db, connect(db) as connection:
         require_tables(connection)
         changed = clients.set_status(connection, name, status)
         console.say(f"{name} is {'now' if changed else 'already'} {status}")
@@ -290,7 +288,7 @@ def _set_status(name: str, status: str) -> None:
 @clients_app.command("import")
 def clients_import(file: Path) -> None:
     """Add clients and CPMs from a CSV file with the columns name, cpm, effective_date."""
-    with console.opened() as db, connect(db) as connection:
+    with console.open_database() as db, connect(db) as connection:
         require_tables(connection)
         added, cpms_set = clients.import_clients(connection, file)
         console.say(f"{counted(added, 'client')} added, {counted(cpms_set, 'CPM')} set")
@@ -299,7 +297,7 @@ def clients_import(file: Path) -> None:
 @cpm_app.command("set")
 def cpm_set(client: str, cpm: str, since: Since = None) -> None:
     """Set a client's CPM, from a date or from the beginning."""
-    with console.opened() as db, connect(db) as connection:
+    with console.open_database() as db, connect(db) as connection:
         require_tables(connection)
         parsed = cpms.parsed_cpm(cpm)
         console.say(str(cpms.set_cpm(connection, clients.find_client(connection, client), parsed, since)))
@@ -308,7 +306,7 @@ def cpm_set(client: str, cpm: str, since: Since = None) -> None:
 @cpm_app.command("list")
 def cpm_list(client: Annotated[str | None, typer.Argument()] = None) -> None:
     """List the CPMs of a client, or of all clients."""
-    with console.opened() as db, connect(db) as connection:
+    with console.open_database() as db, connect(db) as connection:
         require_tables(connection)
         client_id = clients.find_client(connection, client) if client else None
         found = cpms.list_cpms(connection, client_id)
@@ -318,7 +316,7 @@ def cpm_list(client: Annotated[str | None, typer.Argument()] = None) -> None:
 @cpm_app.command("remove")
 def cpm_remove(client: str, since: Since = None) -> None:
     """Remove a client's CPM, from a date or from the beginning."""
-    with console.opened() as db, connect(db) as connection:
+    with console.open_database() as db, connect(db) as connection:
         require_tables(connection)
         console.say(str(cpms.remove_cpm(connection, clients.find_client(connection, client), since)))
 
@@ -336,7 +334,7 @@ def users_add(
     if admin and login is not None:
         raise typer.BadParameter("--login requires --client: admins use the portal only")
     # autocommit, so that no transaction stays open during the password prompt
-    with console.opened() as db, connect(db, autocommit=True) as connection:
+    with console.open_database() as db, connect(db, autocommit=True) as connection:
         require_tables(connection)
         client_id = clients.find_client(connection, client) if client else None
         user_id = users.add_user(connection, email, _password(), client_id, login)
@@ -356,7 +354,7 @@ def _password() -> str:
 @users_app.command("list")
 def users_list() -> None:
     """List the users."""
-    with console.opened() as db, connect(db) as connection:
+    with console.open_database() as db, connect(db) as connection:
         require_tables(connection)
         found = users.list_users(connection)
     console.print_table(
@@ -367,7 +365,7 @@ def users_list() -> None:
 @users_app.command("disable")
 def users_disable(email: str) -> None:
     """Disable a user, who then sees no rows."""
-    with console.opened() as db, connect(db) as connection:
+    with console.open_database() as db, connect(db) as connection:
         require_tables(connection)
         changed = users.disable_user(connection, email)
         console.say(f"{email} is {'now' if changed else 'already'} disabled")
@@ -404,7 +402,7 @@ def db_stop() -> None:
 @db_app.command("psql", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def db_psql(context: typer.Context) -> None:
     """Open psql on the database; further arguments are passed to psql."""
-    with console.opened(to_stderr=True) as db:
+    with console.open_database(to_stderr=True) as db:
         program = shutil.which("psql", path=os.pathsep.join([os.environ["PATH"], str(Embedded().programs)]))
         if program is None:
             raise MediaError("psql is not on PATH: install the PostgreSQL client")

@@ -18,7 +18,7 @@ from loader.database.connection import Database
 
 
 @contextmanager
-def opened(to_stderr: bool = False) -> Iterator[Database]:
+def open_database(to_stderr: bool = False) -> Iterator[Database]:
     """Yields the command's database and prints which one it is, on stderr if stdout is for programs."""
     with database() as db:
         print(db.description, file=sys.stderr if to_stderr else sys.stdout, flush=True)

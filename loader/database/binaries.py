@@ -102,10 +102,8 @@ def make_readable(programs: Path, account: Account | None) -> None:
     if account is None or (programs / "postgres").stat().st_mode & stat.S_IXOTH:
         return
     package = programs.parents[1]
-    for top in (
-        package,
-        package.with_name(f"{package.name}.libs"),
-    ):  # the shared libraries are next to the package
+    # the shared libraries are in a directory next to the package
+    for top in (package, package.with_name(f"{package.name}.libs")):
         for path in (top, *top.rglob("*")):
             mode = stat.S_IMODE(path.stat().st_mode)
             path.chmod(mode | stat.S_IROTH | (stat.S_IXOTH if mode & stat.S_IXUSR else 0))

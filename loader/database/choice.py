@@ -46,7 +46,6 @@ def _from_environment(variables: Mapping[str, str]) -> Database:
         info = connection.info
         used = info.get_parameters() | {"password": info.password}
         used |= {"host": info.host, "port": str(info.port), "user": info.user, "dbname": info.dbname}
-    env = {name: used[keyword] for name, keyword in libpq.KEYWORDS.items() if used.get(keyword)} | dict(
-        variables
-    )
+    env = {name: used[keyword] for name, keyword in libpq.KEYWORDS.items() if used.get(keyword)}
+    env.update(variables)
     return Database(f"PostgreSQL at {used['host']}:{used['port']}/{used['dbname']} as {used['user']}", env)

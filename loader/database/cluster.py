@@ -96,7 +96,7 @@ class Cluster:
         server = running_server(self.data)
         connection = self._wait_for_connection(server) if server else None
         if server is None or connection is None:
-            server = self._started_server(account)
+            server = self._start_server(account)
             connection = self._wait_for_connection(server)
         if connection is None:
             raise MediaError(f"the embedded PostgreSQL stopped during startup: see {self.log}")
@@ -155,7 +155,7 @@ class Cluster:
                     ) from error
                 time.sleep(0.1)
 
-    def _started_server(self, account: Account | None) -> Server:
+    def _start_server(self, account: Account | None) -> Server:
         binaries.make_readable(self.programs, account)
         self._make_directories(account)
         if not self.data.exists():

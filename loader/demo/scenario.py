@@ -58,10 +58,10 @@ def demo(directory: Path = DIRECTORY) -> None:
 
     Raises MediaError if another demo is running, or if a load or build fails.
     """
-    with _only_demo(directory), _environment(directory), database(directory) as db, _s3() as bucket:
+    with _only_demo(directory), _environment(directory), database(directory) as db, _s3() as s3:
         say(f"This demo uses only a new {db.description} and its own S3 server.")
         _reset(db, directory)
-        Scenario(db, bucket, directory / "feeds.yml").run()
+        Scenario(db, s3, directory / "feeds.yml").run()
         _show_figures(db)
         _show_runs(db)
         server = Embedded(directory).start()  # keeps running, for psql and BI tools
@@ -178,7 +178,7 @@ class Scenario:
 
     def _corrections(self) -> None:
         _print_heading(
-            f"A partner delivers {RESTATED_DAY} again under the same name: one campaign has 10% more"
+            f"A partner redelivers {RESTATED_DAY} under the same name: one campaign has 10% more impressions"
         )
         corrected = demo_data.scaled(demo_data.trade_desk_lines(RESTATED_DAY), "Winter Sun", 110)
         self._put_trade_desk(RESTATED_DAY, corrected)

@@ -49,7 +49,7 @@ class _Compression:
     name: str
     magic: re.Pattern[bytes]
     step: int
-    decompressor: Callable[[], Any]
+    new_decompressor: Callable[[], Any]
     errors: tuple[type[Exception], ...]
     limit: tuple[int, ...] = ()
 
@@ -99,10 +99,8 @@ def decompressed(stream: BinaryIO) -> BinaryIO:
     if ZIP.match(head):
         chunks = _only_member(chunks)
     else:
-        compression = next(
-            (compression for compression in COMPRESSIONS if compression.magic.match(head)), None
-        )
-        chunks = _unpacked(chunks, compression) if compression else chunks
+        compression = next((one for one in COMPRESSIONS if one.magic.match(head)), None)
+        chunks = _decompress(chunks, compression) if compression else chunks
     return io.BufferedReader(_ChunkReader(chunks), CHUNK)
 
 
@@ -134,19 +132,19 @@ def _chunks(head: bytes, stream: BinaryIO) -> Iterator[bytes]:
         yield chunk
 
 
-def _unpacked(chunks: Iterator[bytes], compression: _Compression) -> Iterator[bytes]:
+def _decompress(chunks: Iterator[bytes], compression: _Compression) -> Iterator[bytes]:
     """Decompresses all members; gzip and xz allow padding with zeros between and after them."""
     decompressor: _Decompressor | None = None
-    begun = False
+    started = False
     for chunk in chunks:
         for start in range(0, len(chunk), compression.step):
             data = chunk[start : start + compression.step]
             while data:
                 if decompressor is None:
-                    data = data.lstrip(b"\0") if begun else data
+                    data = data.lstrip(b"\0") if started else data
                     if not data:
                         break
-                    decompressor, begun = compression.decompressor(), True
+                    decompressor, started = compression.new_decompressor(), True
                 while True:
                     try:
                         unpacked = decompressor.decompress(data, *compression.limit)
@@ -167,12 +165,12 @@ def _unpacked(chunks: Iterator[bytes], compression: _Compression) -> Iterator[by
 
 def _only_member(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """Decompresses a zip's only member; needs the whole zip first, because its directory is at the end."""
-    with tempfile.SpooledTemporaryFile(max_size=ZIP_BYTES_IN_MEMORY) as kept:
+    with tempfile.SpooledTemporaryFile(max_size=ZIP_BYTES_IN_MEMORY) as spool:
         for chunk in chunks:
-            kept.write(chunk)
-        kept.seek(0)
+            spool.write(chunk)
+        spool.seek(0)
         try:
-            with zipfile.ZipFile(kept) as archive, _member(archive) as member:
+            with zipfile.ZipFile(spool) as archive, _member(archive) as member:
                 while chunk := member.read(CHUNK):
                     yield chunk
         except OSError as error:
@@ -181,12 +179,7 @@ def _only_member(chunks: Iterator[bytes]) -> Iterator[bytes]:
             raise _broken_zip(error) from error
         except (
             *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError),
-            *(
-                RuntimeError,
-                ValueError,
-                OverflowError,
-                IndexError,
-            ),  # encrypted, unknown method, invalid offsets
+            *(RuntimeError, ValueError, OverflowError, IndexError),  # encrypted, unknown method, bad offsets
         ) as error:
             raise _broken_zip(error) from error
 

@@ -46,7 +46,7 @@ class Source(_Part):
         return value if isinstance(value, dict | Source) else {"header": value}
 
     @model_validator(mode="after")
-    def _is_one(self) -> Source:
+    def _has_exactly_one(self) -> Source:
         if sum(part is not None for part in (self.header, self.position, self.constant)) != 1:
             raise ValueError("give the partner's header, {position: N} or {constant: TEXT}")
         return self
@@ -60,13 +60,13 @@ class Client(_Part):
     name: Text | None = None
 
     @model_validator(mode="after")
-    def _is_one(self) -> Client:
+    def _has_exactly_one(self) -> Client:
         if sum(part is not None for part in (self.column, self.key_group, self.name)) != 1:
             raise ValueError("give one of {column: HEADER}, {key_group: GROUP} and {name: NAME}")
         return self
 
 
-def _mapped(columns: object) -> object:
+def _checked_columns(columns: object) -> object:
     """Removes columns that are mapped to null; checks that the rest exist and include the required ones."""
     if not isinstance(columns, dict):
         return columns
@@ -78,12 +78,12 @@ def _mapped(columns: object) -> object:
     return mapped
 
 
-Columns = Annotated[dict[str, Source], BeforeValidator(_mapped)]
+Columns = Annotated[dict[str, Source], BeforeValidator(_checked_columns)]
 """The source of each mapped column of media.staging_media_raw."""
 
 
 class KeyMatch(NamedTuple):
-    """The date and client in an object's key, None where the key has none."""
+    """The date and client in an object's key; None if the key has none."""
 
     date: date | None
     client: str | None
@@ -103,14 +103,14 @@ class Feed(_Part):
 
     @model_validator(mode="before")
     @classmethod
-    def _with_folder(cls, value: Any) -> Any:
+    def _with_slash(cls, value: Any) -> Any:
         """Adds a slash to the location, so that s3://acme/ttd does not match s3://acme/ttd2/."""
         if isinstance(value, dict) and isinstance(location := value.get("location"), str):
             return {**value, "location": location if location.endswith("/") else f"{location}/"}
         return value
 
     @model_validator(mode="after")
-    def _is_whole(self) -> Feed:
+    def _is_consistent(self) -> Feed:
         if not LOCATION.fullmatch(self.location):
             raise ValueError("location: give s3://BUCKET/FOLDER/")
         group = self.client.key_group
@@ -167,8 +167,8 @@ def feed_of(feeds: Iterable[Feed], bucket: str, key: str) -> Feed | None:
 
 def read_feeds(path: Path) -> tuple[Feed, ...]:
     """Reads the feeds in feeds.yml. Raises FeedsError, which names the file, feed and field."""
-    declared = _document(path)
-    if bad := next((text for text in _texts(declared) if storable(text) != text), None):
+    declared = _parsed_yaml(path)
+    if bad := next((text for text in _strings(declared) if storable(text) != text), None):
         raise FeedsError(f"{path}: {quoted(bad)} contains NUL or an unpaired surrogate: remove it")
     if not isinstance(declared, dict) or set(declared) != {"feeds"}:
         raise FeedsError(f"{path}: the file must consist of one top-level key, `feeds:`")
@@ -186,7 +186,7 @@ def read_feeds(path: Path) -> tuple[Feed, ...]:
     return feeds
 
 
-def _texts(document: object) -> Iterator[str]:
+def _strings(document: object) -> Iterator[str]:
     """Yields every string of a document, which may contain itself through YAML anchors."""
     pending, seen = [document], set()
     while pending:
@@ -237,7 +237,7 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _document(path: Path) -> object:
+def _parsed_yaml(path: Path) -> object:
     try:
         return yaml.load(path.read_text(encoding="utf-8-sig"), _Loader)  # a SafeLoader
     except FileNotFoundError as error:

@@ -20,27 +20,27 @@ def blocks(stream: BinaryIO, encoding: str) -> Iterator[list[str]]:
     longer than MAX_CHARACTERS.
     """
     decoder = _decoder(encoding)
-    done = 0
-    carry = ""
+    lines_before = 0
+    rest = ""
     chunk = stream.read(CHUNK)
     if not chunk:
-        raise ContentError("the file is empty, it has not even a header: have it delivered again")
-    begun = False
+        raise ContentError("the file is empty: have it delivered again")
+    started = False
     while True:
-        text = _decoded(decoder, chunk, encoding, done, carry)
-        if text and not begun:
-            begun, text = True, text.removeprefix("\ufeff")
-        found = _split(carry + text)
+        text = _decoded(decoder, chunk, encoding, lines_before, rest)
+        if text and not started:
+            started, text = True, text.removeprefix("\ufeff")
+        found = _split(rest + text)
         if not chunk:
             yield found
             return
         # Keep the last line for the next chunk, which may continue it or complete its CR LF.
-        carry = found.pop() if found else ""
-        done += len(found)
+        rest = found.pop() if found else ""
+        lines_before += len(found)
         yield found
-        if len(carry) > MAX_CHARACTERS:
+        if len(rest) > MAX_CHARACTERS:
             raise ContentError(
-                f"line {done + 1} has more than {MAX_CHARACTERS:,} characters:"
+                f"line {lines_before + 1} has more than {MAX_CHARACTERS:,} characters:"
                 " have the file delivered with line breaks"
             )
         chunk = stream.read(CHUNK)
@@ -63,13 +63,15 @@ def _decoder(encoding: str) -> codecs.IncrementalDecoder:
         ) from error
 
 
-def _decoded(decoder: codecs.IncrementalDecoder, chunk: bytes, encoding: str, done: int, carry: str) -> str:
+def _decoded(
+    decoder: codecs.IncrementalDecoder, chunk: bytes, encoding: str, lines_before: int, rest: str
+) -> str:
     state = decoder.getstate()
     try:
         return decoder.decode(chunk, final=not chunk)
     except UnicodeError as error:
         decoder.setstate(state)
-        line = done + max(1, len(_split(carry + _readable(decoder, chunk) + "?")))
+        line = lines_before + max(1, len(_split(rest + _readable(decoder, chunk) + "?")))
         raise ContentError(
             f"line {line} is not valid {encoding}: correct format.encoding in feeds.yml,"
             " or have the file delivered again"

@@ -100,8 +100,8 @@ def ingest(db: Database, client: S3Client, task: Task, on_progress: OnProgress =
     except (MediaError, psycopg.Error, OSError) as error:  # OSError: the disk of the temporary files is full
         message = one_sentence(error)
         if run is not None:
-            with suppress(MediaError, psycopg.Error), connect(db, "media_loader", autocommit=True) as again:
-                end_run(again, run, {"message": message})
+            with suppress(MediaError, psycopg.Error), connect(db, "media_loader", autocommit=True) as other:
+                end_run(other, run, {"message": message})
         return _result(task, "failed", message, run, failure="outside")
 
 
@@ -147,36 +147,35 @@ class _Attempt:
                 except ContentError as error:
                     raise _UnreadableError(str(error), content.sha256()) from error
                 sha256 = content.sha256()
-                self._compare(sha256)
+                self._raise_if_same(sha256)
                 check_rejected_share(task.feed, covered.total(), rejects, sha256)
                 write_run_days(self.connection, self.run, covered)
                 rejects.write(self.connection)
                 latest = max((date.fromisoformat(day) for _, day in covered), default=modified)
-                message = counted(covered.total(), "row") + (
-                    f", {len(rejects):,} rejected" if len(rejects) else ""
-                )
+                rejected = f", {len(rejects):,} rejected" if len(rejects) else ""
+                message = counted(covered.total(), "row") + rejected
                 end = {"status": "success", "failure": None, "message": message, "sha256": sha256}
                 counts = {"records_loaded": covered.total(), "records_failed": len(rejects)}
                 day = {"run_date": task.match.date or latest}
                 end_run(self.connection, self.run, {**end, **counts, **day})
             return _result(task, "loaded", message, self.run, covered.total(), len(rejects))
         except _SameContentError as same:
-            return self._same(same.run, same.sha256)
+            return self._record_same_content(same.run, same.sha256)
         except _RejectedRowsError as error:
             return _failed(self.connection, task, self.run, error, rejects)
         except _UnreadableError as error:
             try:
-                self._compare(error.sha256)
+                self._raise_if_same(error.sha256)
             except _SameContentError as same:
-                return self._same(same.run, same.sha256)
+                return self._record_same_content(same.run, same.sha256)
             return _failed(self.connection, task, self.run, error)
 
-    def _compare(self, sha256: str) -> None:
+    def _raise_if_same(self, sha256: str) -> None:
         current = run_in_force(self.connection, self.task.obj)
         if current and current[1] == sha256 and not self.task.force:
             raise _SameContentError(current[0], sha256)
 
-    def _same(self, current: UUID, sha256: str) -> Result:
+    def _record_same_content(self, current: UUID, sha256: str) -> Result:
         message = f"same content as run {current}"
         with self.connection.transaction():
             current_day = update_last_modified(self.connection, current, self.task.obj.last_modified)

@@ -93,8 +93,8 @@ def plan(
         selector = _Selector(connection, key is not None, retry)
         for one in chosen:
             try:
-                for obj in _listed(client, one, key):
-                    _add(obj, one, feeds, selector, tasks, failures)
+                for obj in _list_feed(client, one, key):
+                    _add_task(obj, one, feeds, selector, tasks, failures)
             except MediaError as error:
                 failures.append(Result(one.name, one.location, "failed", str(error), failure="outside"))
     if key is not None and not tasks and not failures:
@@ -127,7 +127,7 @@ class _Selector:
         return self._retry == "all" or (self._retry == "clients" and known)
 
 
-def _add(
+def _add_task(
     obj: S3Object,
     feed: Feed,
     feeds: Sequence[Feed],
@@ -151,7 +151,7 @@ def _add(
     tasks.append(Task(feed, obj, match, force, last))
 
 
-def _listed(client: S3Client, feed: Feed, key: str | None) -> list[S3Object]:
+def _list_feed(client: S3Client, feed: Feed, key: str | None) -> list[S3Object]:
     if key is None:
         return list(list_objects(client, feed.bucket, feed.prefix))
     if not key.startswith(feed.prefix):

@@ -59,9 +59,8 @@ def failures(results: Sequence[Result], nodes: Sequence[NodeResult]) -> list[str
 def message(sentences: Sequence[str]) -> str:
     """Joins the first FAILURES_IN_MESSAGE sentences to one message, and counts the rest."""
     left = len(sentences) - FAILURES_IN_MESSAGE
-    return "; ".join(sentences[:FAILURES_IN_MESSAGE]) + (
-        f"; and {left} more: see `media status`" if left > 0 else ""
-    )
+    rest = f"; and {left} more: see `media status`" if left > 0 else ""
+    return "; ".join(sentences[:FAILURES_IN_MESSAGE]) + rest
 
 
 def markdown(
@@ -76,11 +75,9 @@ def markdown(
             f"{_escaped(one.uri)} ({_escaped(one.feed)}): {counted(one.loaded, 'row')}" for one in loaded
         ],
         "Rejected": [f"{_escaped(one.uri)}: {counted(one.rejected, 'row')}" for one in with_rejects],
-        "Recomputed": [f"{counted(days, 'day')}, where a day is one client and one date"] if days else [],
+        "Recomputed": [f"{counted(days, 'day')} (counted per client)"] if days else [],
         "Warnings": [_escaped(str(node)) for node in nodes if node.status == "warn"],
-        "dbt": [f"{counted(len(nodes), 'node')}, {sum(node.failed for node in nodes)} failed"]
-        if nodes
-        else [],
+        "dbt": [f"{counted(len(nodes), 'node')}, {sum(n.failed for n in nodes)} failed"] if nodes else [],
     }
     parts = [
         f"## {name}\n\n" + "\n".join(f"* {line}" for line in lines or ["nothing"])

@@ -35,7 +35,7 @@ FAILED = {"error", "fail", "runtime error", "partial success"}
 
 
 class TransformError(MediaError):
-    """dbt failed before it ran the nodes."""
+    """dbt ended without results for its nodes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,8 @@ def transform(
     """Brings the marts up to date with `dbt build`; returns the results of all nodes, failed ones included.
 
     If `rebuild_from`, `rebuild_to` or `client` (name or id) is given, the days that match are recomputed even
-    if nothing changed. With `progress`, dbt prints nothing. Raises TransformError if dbt fails before it runs
-    the nodes, MediaError if an argument is wrong or the database is not migrated.
+    if nothing changed. With `progress`, dbt prints nothing. Raises TransformError if dbt ends without
+    results, MediaError if an argument is wrong or the database is not migrated.
     """
     if rebuild_from and rebuild_to and rebuild_from > rebuild_to:
         raise MediaError(f"--rebuild-from {rebuild_from} is later than --rebuild-to {rebuild_to}: swap them")
@@ -77,8 +77,8 @@ def transform(
         require_tables(connection)
         client_id = str(find_client(connection, client)) if client else None
         sync_feeds(connection, feeds)  # the current feeds.yml determines which rows are live
-    given = {"rebuild_from": rebuild_from, "rebuild_to": rebuild_to, "rebuild_client": client_id}
-    dbt_vars = json.dumps({name: str(value) for name, value in given.items() if value is not None})
+    options = {"rebuild_from": rebuild_from, "rebuild_to": rebuild_to, "rebuild_client": client_id}
+    dbt_vars = json.dumps({name: str(value) for name, value in options.items() if value is not None})
     project = os.environ.get("DBT_PROJECT_DIR") or str(CHECKOUT)
     with libpq.environment(db.env), _profiles() as profiles:
         command = ["build", *BUILD, "--project-dir", project, "--profiles-dir", str(profiles)]
@@ -90,7 +90,7 @@ def transform(
     results = getattr(done.result, "results", None)
     if results is None:
         reason = _one_line(str(done.exception or "")) or type(done.exception).__name__
-        raise TransformError(f"dbt stopped before it ran the nodes: {reason}")
+        raise TransformError(f"dbt did not finish: {reason}")
     return [
         NodeResult(
             result.node.name,
@@ -130,8 +130,8 @@ def _one_line(text: str) -> str:
 @contextmanager
 def _profiles() -> Iterator[Path]:
     """Yields the directory of profiles.yml: DBT_PROFILES_DIR, the checkout, or a copy of the example."""
-    if named := os.environ.get("DBT_PROFILES_DIR"):
-        yield Path(named)
+    if profiles_dir := os.environ.get("DBT_PROFILES_DIR"):
+        yield Path(profiles_dir)
     elif (CHECKOUT / "profiles.yml").exists():
         yield CHECKOUT
     else:

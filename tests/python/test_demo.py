@@ -53,8 +53,12 @@ def figures(query: str) -> list[tuple[object, ...]]:
 def test_the_story_is_told_night_by_night_and_leaves_right_figures(told: str) -> None:
     """One test: the demo has one place, which two at once may not use."""
     assert "Loaded 118 files: 5,310 rows, 0 rejected." in told
-    assert "Recomputed 177 days of 3 clients; daily rows: 5,310 new, 0 changed, 0 deleted, 0 unchanged." in told
-    assert "Recomputed 2 days of 2 clients; daily rows: 0 new, 10 changed, 0 deleted, 5,300 unchanged." in told
+    assert (
+        "Recomputed 177 days of 3 clients; daily rows: 5,310 new, 0 changed, 0 deleted, 0 unchanged." in told
+    )
+    assert (
+        "Recomputed 2 days of 2 clients; daily rows: 0 new, 10 changed, 0 deleted, 5,300 unchanged." in told
+    )
     assert "Recomputed 1 day of 1 client; daily rows: 0 new, 0 changed, 10 deleted, 5,300 unchanged." in told
     assert "Loaded 1 file: 60 rows, 3 rejected." in told
     assert "Recomputed 1 day of 1 client; daily rows: 30 new, 0 changed, 0 deleted, 5,360 unchanged." in told

@@ -59,7 +59,7 @@ def test_a_broken_file_fails_the_night_but_stops_nothing(night: Database, s3: S3
         found = connection.execute("select sum(impressions), count(*) from media.daily_metrics").fetchone()
     assert found == (100, 1)
     assert "2025-01-02.csv (ttd): 1 row" in artifacts["nightly"]
-    assert "1 day, where a day is one client and one date" in artifacts["nightly"]
+    assert "1 day (counted per client)" in artifacts["nightly"]
     files = {row["uri"]: row["status"] for row in json.loads(artifacts["nightly-files"])}
     assert sorted(files.values()) == ["failed", "loaded"]
     nodes = {row["node"]: row for row in json.loads(artifacts["nightly-dbt-nodes"])}

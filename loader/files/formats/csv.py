@@ -15,15 +15,14 @@ from loader.names import normalised
 
 END = "end"
 
-csv.field_size_limit(
-    max(csv.field_size_limit(), 2 * MAX_CHARACTERS)
-)  # lines.MAX_CHARACTERS is the limit that applies
+# Above lines.MAX_CHARACTERS, so that it is never the limit that applies.
+csv.field_size_limit(max(csv.field_size_limit(), 2 * MAX_CHARACTERS))
 
 
 def read(stream: BinaryIO, format_: Format) -> Table:
     """Reads the header on line `header_row`, and the records below it. Raises ContentError."""
     skipped = format_.header_row - 1
-    physical = _after(skipped, blocks(stream, format_.encoding))
+    physical = _skip_lines(skipped, blocks(stream, format_.encoding))
     found = _records(physical, format_.delimiter, skipped + 1)
     first = next(found, Records([[]], [1], [""]))
     titles = [normalised(title) for title in first.cells[0]]
@@ -32,7 +31,7 @@ def read(stream: BinaryIO, format_: Format) -> Table:
     return Table(titles, chain([Records(first.cells[1:], first.lines[1:], first.texts[1:])], found))
 
 
-def _after(skipped: int, physical: Iterable[list[str]]) -> Iterator[list[str]]:
+def _skip_lines(skipped: int, physical: Iterable[list[str]]) -> Iterator[list[str]]:
     """Drops the first `skipped` lines."""
     for block in physical:
         yield block[skipped:]
@@ -41,40 +40,41 @@ def _after(skipped: int, physical: Iterable[list[str]]) -> Iterator[list[str]]:
 
 def _records(physical: Iterable[list[str]], delimiter: str, line: int) -> Iterator[Records]:
     """Yields the records of blocks of lines; a record may start in one block and end in another."""
-    held: list[str] = []
+    pending: list[str] = []
     for block in chain(physical, [None]):
-        held += block or []
+        pending += block or []
         ends = [END] if block is not None else []  # becomes part of the last record if a quote is open
-        cells = list(csv.reader(held + ends, delimiter=delimiter))
+        cells = list(csv.reader(pending + ends, delimiter=delimiter))
         rest: list[str] = []
-        if (
-            len(cells) == len(held + ends) and sum(map(len, held)) <= MAX_CHARACTERS
-        ):  # the usual case: one line per record
-            records = Records(cells[: len(held)], range(line, line + len(held)), held)
+        # the usual case: one line per record
+        if len(cells) == len(pending + ends) and sum(map(len, pending)) <= MAX_CHARACTERS:
+            records = Records(cells[: len(pending)], range(line, line + len(pending)), pending)
         else:
-            records, rest = _one_by_one(held, ends, delimiter, line)
-        line += len(held) - len(rest)
-        held = rest
+            records, rest = _split_records(pending, ends, delimiter, line)
+        line += len(pending) - len(rest)
+        pending = rest
         if records.cells:
             yield records
 
 
-def _one_by_one(held: list[str], ends: list[str], delimiter: str, line: int) -> tuple[Records, list[str]]:
+def _split_records(
+    pending: list[str], ends: list[str], delimiter: str, line: int
+) -> tuple[Records, list[str]]:
     """Returns the records of the lines, and the lines of the last record if its quote is still open."""
     cells, lines, texts = [], [], []
-    reader = csv.reader(held + ends, delimiter=delimiter)
+    reader = csv.reader(pending + ends, delimiter=delimiter)
     start = 0
     for record in reader:
-        text = "".join(held[start : reader.line_num])
+        text = "".join(pending[start : reader.line_num])
         if len(text) > MAX_CHARACTERS:
             raise ContentError(
                 f"the record that starts at line {line + start} has more than {MAX_CHARACTERS:,} characters:"
                 " have the file delivered with all quotes closed"
             )
-        if reader.line_num > len(held):
+        if reader.line_num > len(pending):
             break
         cells.append(record)
         lines.append(line + start)
         texts.append(text)
         start = reader.line_num
-    return Records(cells, lines, texts), held[start:]
+    return Records(cells, lines, texts), pending[start:]
