@@ -101,7 +101,7 @@ class Cluster:
         if connection is None:
             raise MediaError(f"the embedded PostgreSQL stopped during startup: see {self.log}")
         with connection:
-            self._create_database(connection)
+            self._set_up_database(connection)
         self._link_default_port(server)
         return server
 
@@ -232,7 +232,8 @@ class Cluster:
             account=account,
         )
 
-    def _create_database(self, connection: psycopg.Connection) -> None:
+    def _set_up_database(self, connection: psycopg.Connection) -> None:
+        """Creates the database, and the superuser's password, if missing."""
         if not connection.execute("select 1 from pg_database where datname = %s", [DATABASE]).fetchone():
             connection.execute(
                 sql.SQL("create database {} template template0").format(sql.Identifier(DATABASE))

@@ -162,37 +162,37 @@ class ObjectReader(io.RawIOBase):
 
 
 @contextmanager
-def _s3_errors(what: str) -> Iterator[None]:
-    """Converts every error of the SDK to an S3Error with a one-sentence message; `what` is the URI."""
+def _s3_errors(target: str) -> Iterator[None]:
+    """Converts every error of the SDK to an S3Error with a one-sentence message; `target` is the URI."""
     try:
         yield
     except boto.ClientError as error:
-        raise S3Error(_refusal(error, what)) from error
+        raise S3Error(_refusal(error, target)) from error
     except (boto.NoCredentialsError, boto.PartialCredentialsError, boto.CredentialRetrievalError) as error:
         raise S3Error(
-            f"there are no AWS credentials to read {what}: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY,"
+            f"there are no AWS credentials to read {target}: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY,"
             " or AWS_PROFILE"
         ) from error
     except boto.NoRegionError as error:
-        raise S3Error(f"no AWS region is set to read {what}: set AWS_DEFAULT_REGION") from error
+        raise S3Error(f"no AWS region is set to read {target}: set AWS_DEFAULT_REGION") from error
     except (boto.BotoCoreError, ValueError, *CONNECTION_ERRORS) as error:
-        raise S3Error(f"{what} could not be read: {' '.join(str(error).split())}") from error
+        raise S3Error(f"{target} could not be read: {' '.join(str(error).split())}") from error
 
 
-def _refusal(error: boto.ClientError, what: str) -> str:
+def _refusal(error: boto.ClientError, target: str) -> str:
     code = str(error.response.get("Error", {}).get("Code", ""))
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     if code == "NoSuchBucket":
-        return f"{what} is in a bucket that does not exist: correct the location in feeds.yml"
+        return f"{target} is in a bucket that does not exist: correct the location in feeds.yml"
     if code in {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"}:
-        return f"S3 does not accept the credentials for {what} ({code}): correct AWS_*"
+        return f"S3 does not accept the credentials for {target} ({code}): correct AWS_*"
     if code == "PreconditionFailed" or status == 412:
-        return f"{what} was replaced while being read: load again to get the new version"
+        return f"{target} was replaced while being read: load again to get its new content"
     if code in {"NoSuchKey", "NoSuchVersion", "404"}:
-        return f"{what} no longer exists: it was deleted after it was listed"
+        return f"{target} no longer exists: it was deleted after it was listed"
     if code in {"AccessDenied", "AllAccessDisabled", "403"} or status == 403:
         return (
-            f"these AWS credentials have no permission to read {what}: grant s3:ListBucket and s3:GetObject"
+            f"these AWS credentials have no permission to read {target}: grant s3:ListBucket and s3:GetObject"
         )
     message = error.response.get("Error", {}).get("Message", "")
-    return f"S3 refused {what}: {code} {' '.join(str(message).split())}".rstrip()
+    return f"S3 refused {target}: {code} {' '.join(str(message).split())}".rstrip()
