@@ -16,7 +16,7 @@ from pathlib import Path
 import zstandard
 
 from loader.agency.clients import add_client
-from loader.agency.rates import set_rate
+from loader.agency.cpms import set_cpm
 from loader.database.connection import Database, connect
 from tests.bench.stand import BUCKET
 
@@ -115,4 +115,4 @@ def add_clients(db: Database) -> None:
     """Adds the clients, each with a CPM from the beginning."""
     with closing(connect(db, autocommit=True)) as connection:
         for name in CLIENTS:
-            set_rate(connection, add_client(connection, name), Decimal(5), None)
+            set_cpm(connection, add_client(connection, name), Decimal(5), None)

@@ -12,7 +12,7 @@ from access_catalogue import differences
 from product import Product
 
 from loader.database.connection import Database
-from loader.nightly.night import days_recomputed, only_night
+from loader.nightly.outcome import days_recomputed, only_nightly_flow
 from loader.nightly.status import days_waiting
 from loader.nightly.transform import NodeResult
 
@@ -40,15 +40,15 @@ def by(product: Product, login: str) -> Product:
 def test_the_owner_alone_can_do_the_whole_night(agency: Agency) -> None:
     owner = agency.product
     deliver(agency, "2026-01-06")
-    with only_night(owner.database):
-        assert "1 objects, 12 rows loaded" in owner.run("load").stdout
+    with only_nightly_flow(owner.database):
+        assert "1 object, 12 rows loaded" in owner.run("load").stdout
         assert "1 day" in owner.run("cpm", "set", "Acme", "9", "--from", "2026-01-06").stdout
         with agency.connection("agency_owner") as connection:
             waiting = days_waiting(connection)  # more than these three where an earlier test left some
         assert "0 failed" in owner.run("transform").stdout
         frozen = NodeResult("int_days_to_rebuild", "success", "", 0.0, None)
         assert days_recomputed(owner.database, [frozen]) == waiting >= 3
-    assert "days waiting for media transform: 0" in owner.run("status").stdout
+    assert "days waiting for `media transform`: 0" in owner.run("status").stdout
     owner.run("rejects")
     assert len(agency.truth("daily_metrics", "Acme")) == 8
 

@@ -107,16 +107,16 @@ def test_who_may_sign_in(agency: Agency) -> None:
 def test_what_cannot_be_added_is_said_in_a_sentence(agency: Agency) -> None:
     with secret(PASSWORD):
         for arguments, reason in [
-            (("ANN@acme.example", "--admin"), "there is a user ann@acme.example already"),
-            (("no address", "--admin"), "is no e-mail address"),
+            (("ANN@acme.example", "--admin"), "user ann@acme.example already exists"),
+            (("no address", "--admin"), "is not an email address"),
             ((fresh(), "--client", "Nobody"), "there is no client Nobody"),
-            ((fresh(), "--client", "Acme", "--login", "acme_bi"), "a database login acme_bi already"),
+            ((fresh(), "--client", "Acme", "--login", "acme_bi"), "database role acme_bi already exists"),
             (
                 (fresh(), "--client", "Acme", "--login", "media_reader"),
-                "a database login media_reader already",
+                "database role media_reader already exists",
             ),
             ((fresh(), "--client", "Acme", "--login", "pg_mine"), "PostgreSQL reserves the name pg_mine"),
-            ((fresh(), "--client", "Acme", "--login", "x" * 64), "is no name for a database login"),
+            ((fresh(), "--client", "Acme", "--login", "x" * 64), "is not a valid name for a database login"),
         ]:
             said = agency.product.run("users", "add", *arguments, expect={1}).stderr
             assert reason in said and said.count("\n") == 1, said
@@ -143,6 +143,6 @@ def test_users_are_listed_without_their_hashes(agency: Agency) -> None:
 
 def test_disabling_a_user_twice_or_an_unknown_one(agency: Agency) -> None:
     said = agency.product.run("users", "disable", "GONE@acme.example").stdout
-    assert "is disabled already" in said
+    assert "is already disabled" in said
     said = agency.product.run("users", "disable", "x@y.example", expect={1}).stderr
     assert "there is no user x@y.example" in said

@@ -91,7 +91,7 @@ def test_every_command_does_its_part_of_a_day(command: Callable[..., str], s3: S
     run("rejects", loaded["run"], "--csv", f"{tmp_path / 'rejects.csv'}")
     assert (tmp_path / "rejects.csv").read_text().count("\n") == 2
     (tmp_path / "clients.csv").write_text("name,cpm,effective_date\nZeta,3,\nAcme,4,2025-01-01\n")
-    assert "1 clients added, 2 CPMs set" in run("clients import", f"{tmp_path / 'clients.csv'}")
+    assert "1 client added, 2 CPMs set" in run("clients import", f"{tmp_path / 'clients.csv'}")
     (tmp_path / "comma.csv").write_text("name,cpm\nAcme,12,50\n")  # not a CPM of 12
     run("clients import", f"{tmp_path / 'comma.csv'}", expect=1)
     assert "12.0000" not in run("cpm list")
@@ -131,9 +131,9 @@ def test_wrong_usage_is_exit_code_2(command: Callable[..., str]) -> None:
 @pytest.mark.parametrize(
     ("env", "told"),
     [
-        ({"MEDIA_FEEDS": "/nowhere/feeds.yml"}, "/nowhere/feeds.yml is missing"),
+        ({"MEDIA_FEEDS": "/nowhere/feeds.yml"}, "/nowhere/feeds.yml does not exist"),
         ({"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"}, "could not be read"),
-        ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "no credentials"),
+        ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "no AWS credentials"),
         ({"PGHOST": "/nowhere"}, "cannot connect to PostgreSQL"),
         ({"PGDATABASE": "postgres"}, "run `media migrate`"),
     ],
@@ -198,7 +198,7 @@ def test_the_flow_runs_on_its_schedule_until_stopped(database: Database, tmp_pat
 
 def test_an_argument_that_is_no_text_is_one_sentence(command: Callable[..., str]) -> None:
     command("migrate")
-    assert "not UTF-8" in command("users", "disable", "\udcff", expect=1)
+    assert "not valid UTF-8" in command("users", "disable", "\udcff", expect=1)
 
 
 def test_a_terminal_without_the_letters_gets_their_codes(command: Callable[..., str]) -> None:

@@ -166,7 +166,7 @@ def test_everything_killed(embedded: Embedded, lease: Lease) -> None:
 def test_sessions_that_outlive_the_killed_server_are_ended(
     embedded: Embedded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("loader.database.server.PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr("loader.database.server.STOP_TIMEOUT_SECONDS", 0.5)
     server = embedded.start()
     busy = server.connect("media")
     busy.pgconn.send_query(b"do $$ begin loop end loop; end $$")
@@ -281,7 +281,7 @@ def test_environment_of_another_server_is_not_asked(
     for name in ("PGHOSTADDR", "PGSERVICE", "PGREQUIREAUTH", "PGPORT", "PGDATA"):
         monkeypatch.setenv(name, "8.8.8.8")
     embedded.start()
-    with libpq.replaced({}), embedded.lease() as server:
+    with libpq.environment({}), embedded.lease() as server:
         put(server, "ours")
     assert embedded.stop()
 
@@ -325,7 +325,8 @@ def test_a_profile_outlives_the_directory_and_its_port(short_directory: Path) ->
             connection.execute("create role media_transformer")
         done = subprocess.run(
             [DBT, "debug", "--connection", "--project-dir", CHECKOUT, "--profiles-dir", profiles],
-            env=libpq.without(os.environ) | {"DBT_TARGET_PATH": f"{profiles}", "DBT_LOG_PATH": f"{profiles}"},
+            env=libpq.stripped(os.environ)
+            | {"DBT_TARGET_PATH": f"{profiles}", "DBT_LOG_PATH": f"{profiles}"},
             capture_output=True,
             text=True,
             check=False,

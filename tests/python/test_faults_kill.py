@@ -157,7 +157,7 @@ def test_two_kinds_of_kill_of_the_flow_and_the_next_one_completes(
         victim.until_blocked(held)
         world.loaded()
         second = Victim(product, "nightly", env=home)
-        assert "another night is still at work" in second.ends(1)
+        assert "another nightly flow is still running" in second.ends(1)
         victim.kill()
     settle(product)
     Victim(product, "nightly", env=home).ends()

@@ -19,7 +19,7 @@ from faults import Victim, World, a_world, rows, wait_for
 from proxy import Fault, Proxy, proxied
 
 from loader.database.server import Server
-from loader.ingestion.s3 import CONFIG, S3Error, objects, open_object
+from loader.ingestion.s3 import CONFIG, S3Error, list_objects, open_object
 
 KEY = "a/1.csv"
 # Two megabytes, read in more than one piece; of long rows, as the model reads them one by one.
@@ -47,7 +47,7 @@ def test_what_passes_is_retried_and_nothing_is_lost_or_read_twice(world: World, 
     world.put(KEY, BIG, 2)
     world.night()
     assert not proxy.faults
-    assert world.log()[1:] == [("success", "20000 rows", None)]
+    assert world.log()[1:] == [("success", "20,000 rows", None)]
     tags = {match for _, _, match in proxy.requests}
     assert len(tags) == 1 and None not in tags  # every request is for the one state that was listed
     ranges = [wanted for _, wanted, _ in proxy.requests]
@@ -111,7 +111,7 @@ def test_an_s3_that_falls_silent_is_given_up(s3: S3, proxy: Proxy) -> None:
     s3.put("x", BIG)
     config = CONFIG.merge(Config(read_timeout=0.5, retries={"max_attempts": 1}))
     client = boto3.client("s3", endpoint_url=proxy.url, config=config)
-    (listed,) = objects(client, "drops", "")
+    (listed,) = list_objects(client, "drops", "")
     silence = Silence()
     proxy.always = Fault(after=1000, then=silence.wait)
     with open_object(client, listed) as reader, pytest.raises(S3Error, match="could not be read"):
@@ -161,7 +161,7 @@ def test_two_loaders_at_once_load_each_object_once(world: World, proxy: Proxy) -
     second = Victim(world.product, "load")
     second.until("a wait for the object", lambda: bool(world.product.query(WAITING)))
     silence.end()
-    assert "20000 rows loaded" in first.ends()
+    assert "20,000 rows loaded" in first.ends()
     assert "0 rows loaded" in second.ends()
     world.loaded()
     assert len(world.log()) == 2

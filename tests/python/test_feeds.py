@@ -51,7 +51,7 @@ def test_a_feed_has_the_defaults_of_the_specification(tmp_path: Path) -> None:
     ("old", "new", "told"),
     [
         ("date: Date, ", "", "feed ttd: columns: date is required"),
-        ("columns:", "colums:", "colums: is no such field"),
+        ("columns:", "colums:", "colums: unknown field"),
         ("{constant: 7}", "{constant: 7, position: 2}", "columns.strategy_name"),
         ("{position: 17}", "{position: 0}", "columns.clicks.position"),
         ("{position: 17}", "yes", "columns.clicks.header"),
@@ -64,9 +64,9 @@ def test_a_feed_has_the_defaults_of_the_specification(tmp_path: Path) -> None:
         ("client:", "format: {decimal: x}\n    client:", "format.decimal"),
         ("client:", "format: {date: '%d/%m'}\n    client:", "format: date"),
         ("client:", "format: {delimiter: '||'}\n    client:", "format: delimiter"),
-        ("client:", "client: {name: A}\n    client:", "line 7: is not YAML: client stands there twice"),
-        ("location:", "\tlocation:", "line 4: is not YAML"),
-        ("feeds:", "feed:", "begin with `feeds:`"),
+        ("client:", "client: {name: A}\n    client:", "line 7: invalid YAML: duplicate key client"),
+        ("location:", "\tlocation:", "line 4: invalid YAML"),
+        ("feeds:", "feed:", "one top-level key, `feeds:`"),
     ],
 )
 def test_an_error_names_file_feed_and_field(tmp_path: Path, old: str, new: str, told: str) -> None:
@@ -78,14 +78,14 @@ def test_an_error_names_file_feed_and_field(tmp_path: Path, old: str, new: str, 
 
 def test_a_missing_unreadable_or_misencoded_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "latin.yml").write_bytes(b"feeds: \xe9")
-    for path, told in (("none.yml", "missing"), (".", "cannot be read"), ("latin.yml", "UTF-8")):
+    for path, told in (("none.yml", "does not exist"), (".", "cannot be read"), ("latin.yml", "UTF-8")):
         with pytest.raises(FeedsError, match=told):
             read_feeds(tmp_path / path)
 
 
 def test_no_two_feeds_share_a_location_nor_an_object(tmp_path: Path) -> None:
     other = WHOLE.replace("feeds:\n", "").replace("  ttd:", "  other:")
-    with pytest.raises(FeedsError, match=r"feed other: location: .* is already that of ttd"):
+    with pytest.raises(FeedsError, match=r"feed other: location: .* is already the location of feed ttd"):
         read(tmp_path, WHOLE + other.replace("ttd/", "ttd"))
     feeds = read(tmp_path, WHOLE + other.replace("ttd/", ""))
     assert [feed.bucket for feed in feeds] == ["acme-drops"] * 2 and feeds[1].prefix == ""

@@ -59,7 +59,7 @@ def survives(path: Path, content: bytes) -> None:
             "".join((feed.name, feed.location)).encode()
     except FeedsError as error:
         sentence = one_sentence(error)
-        assert ("\n" not in sentence and sentence.startswith(f"{path}")) or "is matched by" in sentence
+        assert ("\n" not in sentence and sentence.startswith(f"{path}")) or "matches the feeds" in sentence
         sentence.encode()
 
 

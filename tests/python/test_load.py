@@ -26,7 +26,7 @@ from loader.files.feeds import read_feeds
 from loader.ingestion.ingest import Result, ingest
 from loader.ingestion.ledger import object_lock
 from loader.ingestion.load import plan
-from loader.ingestion.s3 import S3Error, connect_s3, objects, open_object
+from loader.ingestion.s3 import S3Error, connect_s3, list_objects, open_object
 from loader.ingestion.staging import RowIds
 
 FEED: dict[str, Any] = {
@@ -180,7 +180,7 @@ def test_a_missing_bucket_is_one_sentence_and_stops_no_other_feed(shop: Product)
 def test_a_replaced_object_is_never_read(shop: Product) -> None:
     shop.put(KEY, GOOD, NOON)
     client = connect_s3()
-    (listed,) = objects(client, "drops", "ttd/")
+    (listed,) = list_objects(client, "drops", "ttd/")
     shop.put(KEY, lines(), LATER)
     with pytest.raises(S3Error, match="replaced while being read"):
         open_object(client, listed)
@@ -209,7 +209,7 @@ def test_an_object_deleted_after_listing_is_a_failed_run_of_one_sentence(shop: P
     def work(db: Any, client: Any, task: Any) -> None:
         shop.s3.client.delete_object(Bucket="drops", Key=KEY)
         result = ingest(db, client, task)
-        assert result.message.endswith("is gone: it was deleted after it was listed")
+        assert result.message.endswith("no longer exists: it was deleted after it was listed")
 
     shop.put(KEY, GOOD, NOON)
     _planned(shop, work)
@@ -222,7 +222,7 @@ def test_two_loaders_load_an_object_once(shop: Product) -> None:
 
     def work(db: Any, client: Any, task: Any) -> None:
         pair = [threading.Thread(target=lambda: results.append(ingest(db, client, task))) for _ in "ab"]
-        with connect(db, autocommit=True) as connection, object_lock(connection, task.thing):
+        with connect(db, autocommit=True) as connection, object_lock(connection, task.obj):
             for thread in pair:
                 thread.start()
         for thread in pair:
@@ -243,7 +243,7 @@ def test_a_connection_to_postgresql_that_breaks_leaves_a_failed_run(
 
     def work(db: Any, client: Any, task: Any) -> None:
         with monkeypatch.context() as patch:
-            patch.setattr("loader.ingestion.ingest.cover", broken)
+            patch.setattr("loader.ingestion.ingest.write_run_days", broken)
             assert ingest(db, client, task).failure == "outside"
 
     shop.put(KEY, GOOD, NOON)
@@ -341,7 +341,7 @@ def test_a_cut_connection_is_read_on_or_fails_never_half_a_file(
     content = bytes(range(256)) * 40
     s3.put("x", content)
     client = connect_s3()
-    (listed,) = objects(client, "drops", "")
+    (listed,) = list_objects(client, "drops", "")
     real, calls = client.get_object, []
 
     def flaky(**wanted: Any) -> Any:
@@ -418,7 +418,7 @@ def test_a_disk_without_room_fails_one_file_and_the_next_load_tries_it_again(
     shop.put(KEY, archive.getvalue(), NOON)
     shop.put("ttd/2025-01-03.csv", lines("2025-01-03,Acme,Spring,1"), LATER)
     with monkeypatch.context() as broken:
-        broken.setattr("loader.files.compression.IN_MEMORY", 1)
+        broken.setattr("loader.files.compression.ZIP_BYTES_IN_MEMORY", 1)
         broken.setattr("tempfile.tempdir", "/nowhere")
         assert "TMPDIR" in shop.load(expect=(1,)).stderr
     assert [run["failure"] for run in shop.query(LOG)].count("outside") == 1
@@ -440,7 +440,7 @@ def test_a_known_object_that_a_second_feed_matches_is_an_error(shop: Product) ->
     shop.put(KEY, GOOD, NOON)
     shop.load()
     shop.feeds({"ttd": FEED, "all": FEED | {"location": "s3://drops/"}})
-    assert "matched by the feeds" in shop.load(expect=(1,)).stderr
+    assert "matches the feeds" in shop.load(expect=(1,)).stderr
 
 
 def test_a_name_that_two_clients_share_names_neither(shop: Product) -> None:
@@ -452,5 +452,5 @@ def test_a_name_that_two_clients_share_names_neither(shop: Product) -> None:
 
 @pytest.mark.parametrize("cpm", ["1_2", "1e3", "١٢", "nan", "-1", "1.23456", "1000000", ""])
 def test_what_is_no_cpm_is_refused(shop: Product, cpm: str) -> None:
-    assert "is no CPM" in shop.run("cpm", "set", "Acme", "--", cpm, expect={1}).stderr
+    assert "is not a CPM" in shop.run("cpm", "set", "Acme", "--", cpm, expect={1}).stderr
     assert shop.query("select * from media.client_settings") == []

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from loader.database.connection import Database, connect
-from loader.ingestion.ledger import LATEST, recorded
+from loader.ingestion.ledger import LATEST, latest_runs
 
 CLIENTS = """
 insert into media.clients (id, name) values
@@ -98,7 +98,7 @@ def test_what_waits_for_a_retry_is_the_latest_run_that_the_content_decided(
         " where bucket = 'drops' order by object_key"
     ).fetchall()
     assert found == [("content", content, 0), ("rejected", rejected, 3)]
-    waits = {key: one.waits for key, one in recorded(connection, "drops").items()}
+    waits = {key: one.waits for key, one in latest_runs(connection, "drops").items()}
     assert {key for key, waiting in waits.items() if waiting} == {"content", "rejected"}
 
 
