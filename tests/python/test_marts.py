@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import S3
-from product import Product, product
+from product import Product, fresh_product
 from test_transform import FEED, comparable, csv
 
 from loader.database.server import Server
@@ -60,7 +60,7 @@ FILLED += [("Beta", start, impressions) for _, start, impressions in FILLED]
 @pytest.fixture
 def shop(server: Server, s3: S3, tmp_path: Path) -> Iterator[Product]:
     """Gives a product with a built history, whose models and macros are a copy that may be changed."""
-    with product(server, s3, tmp_path) as opened:
+    with fresh_product(server, s3, tmp_path) as opened:
         for name in ("models", "macros"):
             (opened.project / name).unlink()
             shutil.copytree(CHECKOUT / name, opened.project / name)

@@ -1,4 +1,4 @@
-"""README.md and docs are true to the letter: commands exist, the list of them is the code's, links hold."""
+"""README.md and docs/ match the code: commands exist, the list of commands is complete, links work."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ COMMANDS = (CHECKOUT / "docs" / "commands.md").read_text(encoding="utf-8")
 PAGES = [CHECKOUT / "README.md", CHECKOUT / "DECISIONS.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
 TEXTS = [page.read_text(encoding="utf-8") for page in PAGES]
 BLOCKS = [block for text in TEXTS for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL)]
-SPOKEN = [line.split("#")[0].strip() for block in BLOCKS for line in block.splitlines()]
+COMMAND_LINES = [line.split("#")[0].strip() for block in BLOCKS for line in block.splitlines()]
 
 
 def help_lines(command: Any, path: str = "media") -> list[str]:
-    """Gives what the list says of a command: how it is typed, and the first line of its help."""
+    """Returns a command's lines in docs/commands.md: how to type it, and the first line of its help."""
     if hasattr(command, "commands"):
         groups = [help_lines(child, f"{path} {name}") for name, child in command.commands.items()]
         own = [[f"{path} {option.opts[0]}", f"    {option.help}"] for option in command.params]
@@ -31,7 +31,7 @@ def help_lines(command: Any, path: str = "media") -> list[str]:
 
 
 def typed(parameter: Any) -> str:
-    """Gives an argument or option as the list writes it."""
+    """Returns an argument or option as docs/commands.md shows it."""
     if parameter.param_type_name == "argument":
         name = parameter.name.upper()
         return name if parameter.required else f"[{name}]"
@@ -39,31 +39,33 @@ def typed(parameter: Any) -> str:
     return f"[{option}]" if parameter.is_flag else f"[{option} {parameter.metavar or parameter.name.upper()}]"
 
 
-def test_the_list_of_commands_is_that_of_the_code() -> None:
+def test_docs_commands_md_lists_every_command() -> None:
     expected = "\n".join(help_lines(typer.main.get_command(cli.app)))
     assert f"```text\n{expected}\n```" in COMMANDS, expected
 
 
-@pytest.mark.parametrize("line", [line for line in SPOKEN if line.startswith("media ")])
-def test_a_command_of_the_pages_is_one_of_ours(line: str) -> None:
+@pytest.mark.parametrize("line", [line for line in COMMAND_LINES if line.startswith("media ")])
+def test_a_command_in_the_docs_exists(line: str) -> None:
     words = [word for word in line.split() if word.startswith("--")]
     path = [word for word in line.split()[1:3] if re.fullmatch("[a-z]+", word)]
     for depth in (path, path[:1]):
-        told = CliRunner().invoke(cli.app, [*depth, "--help"], env={"COLUMNS": "200", "NO_COLOR": "1"})
-        if told.exit_code == 0:
-            assert all(word in told.output for word in words), (line, told.output)
+        result = CliRunner().invoke(cli.app, [*depth, "--help"], env={"COLUMNS": "200", "NO_COLOR": "1"})
+        if result.exit_code == 0:
+            assert all(word in result.output for word in words), (line, result.output)
             return
-    raise AssertionError(f"there is no command {line}")
+    raise AssertionError(f"no such command: {line}")
 
 
-@pytest.mark.parametrize("target", sorted({line.split()[1] for line in SPOKEN if line.startswith("make ")}))
-def test_a_target_of_make_exists_and_is_explained(target: str) -> None:
-    told = subprocess.run(["make", "help"], cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
-    assert f"make {target} " in told
+@pytest.mark.parametrize(
+    "target", sorted({line.split()[1] for line in COMMAND_LINES if line.startswith("make ")})
+)
+def test_a_make_target_in_the_docs_exists_and_has_a_description(target: str) -> None:
+    output = subprocess.run(["make", "help"], cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
+    assert f"make {target} " in output
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_what_a_page_points_to_is_there(page: Path) -> None:
+def test_links_and_paths_in_a_page_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for link in re.findall(r"\]\((?!http|#)([^)#]+)", text):
         assert (page.parent / link).exists(), link
