@@ -76,7 +76,7 @@ def test_a_permanent_fault_fails_the_run_and_the_next_load_succeeds(
 
 
 @pytest.mark.parametrize("pack", [bytes, lambda content: gzip.compress(content, 1)], ids=["plain", "gzip"])
-def test_an_object_replaced_while_it_is_read_is_never_mixed(
+def test_rows_of_two_versions_of_an_object_are_never_mixed(
     scenario: Scenario, proxy: Proxy, pack: object
 ) -> None:
     packed: bytes = pack(BIG)  # type: ignore[operator]
