@@ -57,13 +57,13 @@ def _built(bench: Bench, sample: Sample, name: str, rows: int) -> Database:
 
 def _new_rows(bench: Bench, sample: Sample, runs: int, short: Database, long: Database) -> Iterator[Line]:
     """Yields the line for loading and building one more day per run."""
-    days_loaded = {
+    run_counts = {
         db.description: bench.value(db, "select count(*) from media.ingestion_logs") for db in (short, long)
     }
 
     def load_and_build(db: Database) -> float:
-        days_loaded[db.description] += 1
-        day = LAST_DAY + timedelta(days=days_loaded[db.description] - 8)
+        run_counts[db.description] += 1
+        day = LAST_DAY + timedelta(days=run_counts[db.description] - 8)
         bench.empty_bucket()
         bench.put(f"drops/{day}.csv", sample.write(bench.directory / "new_day.csv", [day]))
         bench.checkpoint(db)
@@ -77,12 +77,12 @@ def _new_rows(bench: Bench, sample: Sample, runs: int, short: Database, long: Da
 def _nothing_new(
     bench: Bench, sample: Sample, runs: int, empty: Database, long: Database
 ) -> Iterator[Line | Fact]:
-    def load_and_build(db: Database) -> float:
+    def build(db: Database) -> float:
         bench.checkpoint(db)
         return bench.media(db, "transform").seconds
 
     what, size = "transform with nothing new", f"{sample.rows * 5:,}, floor on 0"
-    floor, ours = alternate(what, runs, lambda: load_and_build(empty), lambda: load_and_build(long))
+    floor, ours = alternate(what, runs, lambda: build(empty), lambda: build(long))
     yield Line(what, size, floor, ours, "≤ 1.3")
     bench.checkpoint(long)
     with closing(connect(long, autocommit=True)) as connection:

@@ -190,7 +190,5 @@ def differences(connection: psycopg.Connection) -> list[str]:
         if kind != "r" and (name, kind) != ("ingestion_logs_run_number_seq", "S"):
             wrong.append(f"{name} is of kind {kind}")
         elif kind == "r" and name not in {*TWELVE, *ALL_MARTS}:
-            wrong.append(
-                f"{name} is not one of the twelve tables: declare who may read it"
-            )
+            wrong.append(f"{name} is not one of the twelve tables: declare who may read it")
     return wrong

@@ -1,6 +1,6 @@
 """A database of an earlier release, once migrated, equals a new one.
 
-releases/<version>/   schema/ as that release applied it, the marts as its dbt created them, rows for each table
+releases/<version>/   schema/ as that release applied it, marts as its dbt created them, rows for each table
 """
 
 from __future__ import annotations
