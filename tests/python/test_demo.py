@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator
 
@@ -50,6 +51,13 @@ def figures(query: str) -> list[tuple[object, ...]]:
         return connection.execute(query.encode()).fetchall()
 
 
+def shown_in_the_readme() -> list[str]:
+    """Returns the lines of the demo's output that README.md shows."""
+    text = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"^\$ make demo\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    return [line for line in shown.splitlines() if line != "…"]
+
+
 def test_the_demo_prints_each_night_and_leaves_correct_figures(output: str) -> None:
     """A single test, because two demos cannot run at the same time."""
     assert "Loaded 118 files: 5,310 rows, 0 rejected." in output
@@ -62,6 +70,7 @@ def test_the_demo_prints_each_night_and_leaves_correct_figures(output: str) -> N
     assert "Recomputed 1 day of 1 client; daily rows: 30 new, 0 changed, 0 gone, 5,360 untouched." in output
     assert "Recomputed 12 days of 1 client; daily rows: 0 new, 360 changed, 0 gone" in output
     assert "Traceback" not in output
+    assert [line for line in shown_in_the_readme() if line not in output.splitlines()] == []
 
     sums = "sum(impressions), sum(clicks), sum(conversions), sum({revenue}), sum(spend)"
     daily = figures(f"select {sums.format(revenue='conversion_revenue')} from media.daily_metrics")
