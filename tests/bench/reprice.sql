@@ -1,5 +1,5 @@
--- The floor of a new price: what someone writes by hand who knows which client, which days and which price, and that
--- no figure overflows. Same rows, same columns, same order of the best.
+-- The floor of a CPM change: a hand-written script that knows the client, the days and the CPM, and that no figure
+-- overflows. It updates the same rows and columns, and ranks top lists in the same order.
 \set ON_ERROR_STOP on
 begin;
 
