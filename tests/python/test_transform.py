@@ -183,7 +183,7 @@ def test_a_new_column_is_filled_where_a_rebuild_is_asked_for(shop: Product, mode
 def test_what_a_build_warns_of_is_named(shop: Product) -> None:
     told = shop.run("transform").stdout
     dates = "first_date 2025-01-30, last_date 2025-02-03, day_count 3"
-    assert f"every_live_day_has_a_rate: client_name Beta, {dates}" in told
+    assert f"every_live_day_has_a_cpm: client_name Beta, {dates}" in told
 
 
 def test_a_figure_too_big_is_null_and_named(shop: Product) -> None:
