@@ -1,4 +1,4 @@
-{#- See days_to_rebuild, which is for models: a hook or a strategy names the list itself (build_table). -#}
+{#- See days_to_rebuild, which is for models. A hook or a strategy passes the list itself (build_table). -#}
 {% macro own_days_in(list) -%}
     (
         select * from {{ list }}

@@ -1,5 +1,5 @@
--- The floor of a first build: a hand-written script that relies on there being one feed, one run per file, no
--- corrections and no figure that does not fit. It inserts the rows first, then adds keys, indexes and foreign keys.
+-- The floor of a first build: what someone would write by hand who knows that there is one feed, one run per file, no
+-- restatement, and no figure that does not fit. Rows first, then keys, indexes and foreign keys.
 set work_mem = '128MB';
 set maintenance_work_mem = '256MB';
 set jit = off;

@@ -1,5 +1,5 @@
--- The floor of a CPM change: a hand-written script that knows the client, the days and the CPM, and that no figure
--- overflows. It updates the same rows and columns, and ranks top lists in the same order.
+-- The floor of a CPM change: what someone would write by hand who knows the client, the days and the CPM, and that no
+-- figure overflows. It gives the same rows and columns, and ranks items in the same order.
 \set ON_ERROR_STOP on
 begin;
 

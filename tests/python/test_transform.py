@@ -186,7 +186,7 @@ def test_a_new_column_is_filled_where_a_rebuild_is_requested(product: Product, m
 def test_a_build_warning_names_the_client_and_the_dates(product: Product) -> None:
     output = product.run("transform").stdout
     dates = "first_date 2025-01-30, last_date 2025-02-03, day_count 3"
-    assert f"every_live_day_has_a_rate: client_name Beta, {dates}" in output
+    assert f"every_live_day_has_a_cpm: client_name Beta, {dates}" in output
 
 
 def test_a_figure_that_is_too_big_is_null_and_a_warning_names_it(product: Product) -> None:
