@@ -116,7 +116,10 @@ def test_a_user_that_cannot_be_added_is_reported_in_one_sentence(agency: Agency)
                 "database role media_reader already exists",
             ),
             ((new_email(), "--client", "Acme", "--login", "pg_mine"), "PostgreSQL reserves the name pg_mine"),
-            ((new_email(), "--client", "Acme", "--login", "x" * 64), "is not a valid name for a database login"),
+            (
+                (new_email(), "--client", "Acme", "--login", "x" * 64),
+                "is not a valid name for a database login",
+            ),
         ]:
             output = agency.product.run("users", "add", *arguments, expect={1}).stderr
             assert reason in output and output.count("\n") == 1, output
