@@ -1,5 +1,5 @@
 {#- Creates a mart in one transaction: rows first, keys after. A key that is added to a filled table checks all rows in
-    one pass. A key that is there before checks row by row, in daily_metrics five foreign keys for each row. Every other
+    one pass. A key that exists before checks each inserted row, in daily_metrics five foreign keys per row. Every other
     table is created as dbt does it. The columns of unique_key become not null even without a contract: null equals
     nothing, so each build would insert a row with a null again. -#}
 {% macro postgres__create_table_as(temporary, relation, sql) -%}

@@ -4,14 +4,14 @@
     {%- for column in model.columns.values() -%}
         {%- do wanted.update({column.name: column.description}) -%}
     {%- endfor -%}
-    {%- set current -%}
+    {%- set existing -%}
         select '' as name, coalesce(obj_description('{{ relation }}'::regclass, 'pg_class'), '') as description
         union all
         select attname, coalesce(col_description(attrelid, attnum), '')
         from pg_attribute where attrelid = '{{ relation }}'::regclass and attnum > 0 and not attisdropped
     {%- endset -%}
     {%- set changes = [] -%}
-    {%- for name, description in run_query(current).rows if description != wanted.get(name, description) | trim -%}
+    {%- for name, description in run_query(existing).rows if description != wanted.get(name, description) | trim -%}
         {%- set object = 'column ' ~ relation ~ '.' ~ adapter.quote(name) if name else relation.type ~ ' ' ~ relation -%}
         {%- do changes.append('comment on ' ~ object ~ ' is ' ~ postgres_escape_comment(wanted[name] | trim)) -%}
     {%- endfor -%}

@@ -47,7 +47,7 @@
     {%- else -%}
         {%- if not freezes_the_list() %}
     {{ forget_days_built() }};
-    update {{ build_table('int_days_to_rebuild') }} set build_id = null; -- so the build that froze it does not record it
+    update {{ build_table('int_days_to_rebuild') }} set build_id = null; -- its build may not record it
         {%- endif %}
     analyze {{ fresh }};
         {%- if meta.get('period') %}

@@ -1,4 +1,4 @@
-{#- Whether a day is rebuilt even if nothing about it changed: a mart is missing (new, or someone dropped it), or
+{#- True if a day is rebuilt even though nothing about it changed: a mart is missing (new, or someone dropped it), or
     --full-refresh, or the vars rebuild_from, rebuild_to and rebuild_client ask for it. -#}
 {% macro rebuild_asked_for(days) -%}
     {%- set incremental_marts = marts() | selectattr('config.materialized', 'equalto', 'incremental') -%}

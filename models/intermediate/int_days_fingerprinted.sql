@@ -20,7 +20,7 @@ aliases as (
     select * from {{ ref('int_aliases_fingerprinted') }}
 ),
 
--- Names come from all runs that count, figures only from live ones.
+-- Names come from all runs that count, figures only from runs with live rows.
 staged as (
     select
         run_days.client_id,

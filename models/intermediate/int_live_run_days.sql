@@ -1,4 +1,4 @@
--- Which runs in force are live on a (client, date): their rows count in its figures.
+-- The runs in force whose rows are live, for each (client, date).
 with runs_in_force as (
     select * from {{ ref('int_runs_in_force') }}
 ),

@@ -1,5 +1,5 @@
--- Not written as the other staging models are: PostgreSQL does not push conditions into a view that has a `with`, so a
--- build would read all rows ever staged instead of finding its days by the index.
+-- Not written as the other staging models are: PostgreSQL does not inline a view that has a `with`, so a build
+-- would read all rows ever staged instead of finding its days by the index.
 select
     source.ingestion_run_id as run_id,
     source.client_id,
