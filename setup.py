@@ -7,10 +7,10 @@ from setuptools.command.bdist_wheel import bdist_wheel
 
 
 class Refused(bdist_wheel):
-    """Ends a build of a wheel with one sentence; an editable installation is not built by run()."""
+    """Ends a wheel build with a one-sentence message; an editable installation does not call run()."""
 
     def run(self) -> None:
-        """Says what to do instead."""
+        """Exits with a message that says what to do instead."""
         sys.exit("paid-media works from its checkout only: run `make install`, or `pip install -e .` there")
 
 

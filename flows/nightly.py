@@ -1,4 +1,4 @@
-"""The night: load every feed, build what changed, say what happened. Never two at once."""
+"""The nightly flow: loads every feed, runs one dbt build, publishes artifacts. Two flows never overlap."""
 
 from __future__ import annotations
 
@@ -25,14 +25,21 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.types.entrypoint import EntrypointType
 from prefect.utilities.annotations import opaque
 
-from loader.console import opened
+from loader.console import open_database
 from loader.database.connection import Database
 from loader.errors import MediaError, one_sentence
 from loader.files.feeds import Feed, read_feeds
 from loader.ingestion.ingest import Result, Task, ingest
 from loader.ingestion.load import plan
 from loader.ingestion.s3 import connect_s3
-from loader.nightly import night
+from loader.nightly.outcome import (
+    NightlyError,
+    days_recomputed,
+    failures,
+    markdown,
+    message,
+    only_nightly_flow,
+)
 from loader.nightly.transform import NodeResult, transform
 from loader.project import feeds_file
 
@@ -43,11 +50,11 @@ WORKERS = 2
 RETRY_SECONDS = [10.0, 60.0]
 SERVER_SECONDS = 120
 PORT = 4200
-"""Prefect's own; another one if it is taken."""
+"""Prefect's default port; if it is taken, a free one is used."""
 
 
-class _OneSentence(logging.Filter):
-    """Keeps the tracebacks of errors that people are meant to read out of Prefect's logs."""
+class _NoTraceback(logging.Filter):
+    """Removes the traceback of MediaErrors from Prefect's logs: their message is enough."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.exc_info and isinstance(record.exc_info[1], MediaError):
@@ -56,11 +63,11 @@ class _OneSentence(logging.Filter):
 
 
 for _name in ("prefect.flow_runs", "prefect.task_runs"):
-    logging.getLogger(_name).addFilter(_OneSentence())
+    logging.getLogger(_name).addFilter(_NoTraceback())
 
 
 class FileError(MediaError):
-    """A file could not be loaded."""
+    """A file could not be loaded; `result` says why."""
 
     def __init__(self, result: Result) -> None:
         super().__init__(f"{result.uri}: {result.message}")
@@ -68,15 +75,15 @@ class FileError(MediaError):
 
 
 class BuildError(MediaError):
-    """Nodes of dbt failed."""
+    """Nodes of the dbt build failed; `nodes` has all results."""
 
     def __init__(self, nodes: list[NodeResult]) -> None:
-        super().__init__(night.message(night.failures([], nodes)))
+        super().__init__(message(failures([], nodes)))
         self.nodes = nodes
 
 
-async def _from_outside(_task: Any, _run: Any, state: Any) -> bool:
-    """Says whether another try may help: where the file itself is wrong it does not."""
+async def _is_retryable(_task: Any, _run: Any, state: Any) -> bool:
+    """Returns whether to retry a failed load: not if the file itself is at fault."""
     error = await state.aresult(raise_on_failure=False)
     return not isinstance(error, FileError) or error.result.failure == "outside"
 
@@ -85,13 +92,13 @@ async def _from_outside(_task: Any, _run: Any, state: Any) -> bool:
     task_run_name="load {uri}",
     retries=len(RETRY_SECONDS),
     retry_delay_seconds=RETRY_SECONDS,
-    retry_condition_fn=_from_outside,
+    retry_condition_fn=_is_retryable,
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def load_object(uri: str, db: Database, client: S3Client, what: Task) -> Result:
-    """Loads one object; FileError where that fails."""
-    result = ingest(db, client, what)
+def load_object(uri: str, db: Database, client: S3Client, planned: Task) -> Result:
+    """Loads one object (`uri` is for the task's name). Raises FileError if that fails."""
+    result = ingest(db, client, planned)
     if result.status == "failed":
         raise FileError(result)
     return result
@@ -99,51 +106,51 @@ def load_object(uri: str, db: Database, client: S3Client, what: Task) -> Result:
 
 @task(cache_policy=NO_CACHE, persist_result=False)
 def build(db: Database, feeds: Sequence[Feed]) -> list[NodeResult]:
-    """Runs dbt once; BuildError where a node fails."""
+    """Runs `dbt build` once and returns the results of all nodes. Raises BuildError if a node fails."""
     nodes = transform(db, feeds)
     if any(node.failed for node in nodes):
         raise BuildError(nodes)
     return nodes
 
 
-RUNNER: Any = ThreadPoolTaskRunner(max_workers=WORKERS)
+TASK_RUNNER: Any = ThreadPoolTaskRunner(max_workers=WORKERS)
 
 
-@flow(name="nightly", task_runner=RUNNER, persist_result=False)
+@flow(name="nightly", task_runner=TASK_RUNNER, persist_result=False)
 def nightly() -> None:
-    """Loads what is new, and what has rejects whose client is now known; then builds, even if a file failed.
+    """Loads new files, and files whose unknown client is now known; then builds, even if a file failed.
 
-    Raises NightError with every file and node that failed.
+    Raises NightlyError, which names every file and node that failed.
     """
-    with opened() as db, night.only_night(db):
+    with open_database() as db, only_nightly_flow(db):
         feeds = read_feeds(feeds_file())
         results = _load(db, feeds)
-        nodes, wrong = _build(db, feeds)
-        days = night.days_recomputed(db, nodes)
-        wrong = night.failures(results, nodes) + wrong
-        _publish(results, nodes, days, wrong)
-    if wrong:
-        raise night.NightError(*wrong)
+        nodes, build_failures = _build(db, feeds)
+        days = days_recomputed(db, nodes)
+        sentences = failures(results, nodes) + build_failures
+        _publish(results, nodes, days, sentences)
+    if sentences:
+        raise NightlyError(*sentences)
 
 
 def _load(db: Database, feeds: Sequence[Feed]) -> list[Result]:
     client = connect_s3()
     tasks, results = plan(db, client, feeds, retry="clients")
-    # opaque: Prefect is not to search them for the results of other tasks
+    # opaque: keeps Prefect from searching the arguments for results of other tasks
     submit: Any = load_object.submit
-    futures = [submit(one.thing.uri, opaque(db), opaque(client), opaque(one)) for one in tasks]
-    for one, future in zip(tasks, futures, strict=True):
+    futures = [submit(planned.obj.uri, opaque(db), opaque(client), opaque(planned)) for planned in tasks]
+    for planned, future in zip(tasks, futures, strict=True):
         found: Any = future.result(raise_on_failure=False)
         if isinstance(found, FileError):
             found = found.result
         elif not isinstance(found, Result):
-            found = Result(one.feed.name, one.thing.uri, "failed", f"{found}", failure="outside")
+            found = Result(planned.feed.name, planned.obj.uri, "failed", f"{found}", failure="outside")
         results.append(found)
     return results
 
 
 def _build(db: Database, feeds: Sequence[Feed]) -> tuple[list[NodeResult], list[str]]:
-    """Returns what became of the nodes, and why there are none, if so."""
+    """Returns the results of the nodes, and the failure that left none, if any."""
     try:
         return build(db, opaque(feeds)), []
     except BuildError as error:
@@ -152,35 +159,37 @@ def _build(db: Database, feeds: Sequence[Feed]) -> tuple[list[NodeResult], list[
         return [], [one_sentence(error)]
 
 
-def _publish(results: Sequence[Result], nodes: Sequence[NodeResult], days: int, wrong: Sequence[str]) -> None:
-    create_markdown_artifact(night.markdown(results, nodes, days, wrong), "night", "The night")
+def _publish(
+    results: Sequence[Result], nodes: Sequence[NodeResult], days: int, sentences: Sequence[str]
+) -> None:
+    create_markdown_artifact(markdown(results, nodes, days, sentences), "nightly", "Summary of the flow run")
     files = [asdict(result) for result in results]
-    create_table_artifact(files, "night-files", "What became of each file")
+    create_table_artifact(files, "nightly-files", "Result of each file")
     states = [
-        {"node": one.name, "state": one.status, "seconds": round(one.seconds, 2), "message": one.message}
-        for one in nodes
+        {"node": node.name, "state": node.status, "seconds": round(node.seconds, 2), "message": node.message}
+        for node in nodes
     ]
-    create_table_artifact(states, "night-dbt-nodes", "What became of each node of dbt")
+    create_table_artifact(states, "nightly-dbt-nodes", "Result of each dbt node")
 
 
 def serve(cron: str = "0 5 * * *") -> None:
-    """Runs the night on a schedule, in UTC, until stopped; ValueError where `cron` is none.
+    """Runs the flow on a schedule in UTC until stopped. Raises ValueError if `cron` is not a cron expression.
 
-    Scheduling needs a real server: without PREFECT_API_URL, one of our own runs for as long.
+    Scheduling needs a Prefect server: without PREFECT_API_URL, one is started for as long as this runs.
     """
     CronSchedule(cron=cron, timezone="UTC")
-    # Until Prefect's runner has a handler of its own. An exception would interrupt asyncio as it starts.
+    # Until Prefect's runner installs its own handler. Exit directly: an exception would interrupt asyncio.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     if PREFECT_API_URL.value():
         _serve(cron)
         return
     with _server() as url, temporary_settings({PREFECT_API_URL: url}):
-        print(f"Prefect's server: {url.removesuffix('/api')}", flush=True)
+        print(f"Prefect server: {url.removesuffix('/api')}", flush=True)
         _serve(cron)
 
 
 def _serve(cron: str) -> None:
-    # by its module: a path would have to lie below the directory that we happen to be in
+    # by module, because a path would have to be below the current directory
     nightly.serve(name="nightly", cron=cron, limit=1, entrypoint_type=EntrypointType.MODULE_PATH)
 
 
@@ -189,29 +198,29 @@ def _server() -> Iterator[str]:
     port = _free_port()
     url = f"http://127.0.0.1:{port}/api"
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    # in a session of its own: Ctrl-C is for us, who still need it to say good-bye
+    # in its own session, so that Ctrl-C does not stop it before the runner has shut down
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
 
-    def end() -> None:
+    def stop() -> None:
         process.terminate()
         try:
             process.wait(15)
         except subprocess.TimeoutExpired:
             process.kill()
 
-    def end_both(*_: object) -> None:
-        end()  # the server must not outlive us
+    def stop_and_exit(*_: object) -> None:
+        stop()  # the server must not outlive us
         os._exit(0)
 
-    signal.signal(signal.SIGTERM, end_both)
+    signal.signal(signal.SIGTERM, stop_and_exit)
     try:
-        _await(process, f"{url}/health")
+        _wait_until_ready(process, f"{url}/health")
         yield url
     finally:
-        end()
+        stop()
 
 
-def _await(process: subprocess.Popen[bytes], url: str) -> None:
+def _wait_until_ready(process: subprocess.Popen[bytes], url: str) -> None:
     deadline = time.monotonic() + SERVER_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:
@@ -219,7 +228,7 @@ def _await(process: subprocess.Popen[bytes], url: str) -> None:
                 return
         except OSError:
             time.sleep(0.5)
-    raise MediaError("Prefect's server did not start: run `prefect server start` to see why")
+    raise MediaError("the Prefect server did not start: run `prefect server start` to see why")
 
 
 def _free_port() -> int:
@@ -231,4 +240,4 @@ def _free_port() -> int:
             except OSError:
                 continue
             return int(probe.getsockname()[1])
-    raise MediaError("no port is free for Prefect's server")
+    raise MediaError("no port is free for the Prefect server")

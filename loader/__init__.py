@@ -1,12 +1,12 @@
-"""The command `media` and what it does; each package below has one concern.
+"""The command `media`; each package has one concern.
 
-files      what a partner's file says: feeds.yml, formats, values
+files      reads partners' files: feeds.yml, formats, values
 database   connections, migrations and schema/, the embedded server
-agency     what the agency decides: clients, CPMs, users
-ingestion  S3 objects become rows of `staging_media_raw`, with a run in the ledger for each attempt
-nightly    the dbt build, the nightly flow's report, `media status`
-demo       all of it on sample data
+agency     clients, CPMs, users
+ingestion  loads S3 objects into `staging_media_raw`, and records each attempt as a run
+nightly    the dbt build, the nightly flow's lock and messages, `media status`
+demo       runs everything on sample data
 
-Each imports only from those above it; console.py, progress.py and cli.py come last
-(tests/python/test_structure.py).
+Each package imports only from those above it. console.py, progress.py and cli.py come last
+(checked by tests/python/test_structure.py).
 """

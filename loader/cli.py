@@ -1,4 +1,4 @@
-"""The command `media`: a thin door to the functions of the other modules."""
+"""The command `media`: parses arguments, calls the other modules and prints their results."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import psycopg
 import typer
 
 from loader import console, progress
-from loader.agency import clients, rates, users
+from loader.agency import clients, cpms, users
 from loader.database.connection import connect, require_tables
 from loader.database.embedded import Embedded
 from loader.database.migrate import migrate as apply_schema
@@ -28,6 +28,7 @@ from loader.files.feeds import read_feeds
 from loader.ingestion import runs
 from loader.ingestion.load import WORKERS
 from loader.ingestion.load import load as load_objects
+from loader.names import counted
 from loader.nightly.status import status as read_status
 from loader.project import feeds_file
 
@@ -37,9 +38,9 @@ SETTINGS: dict[str, Any] = {
     "context_settings": {"help_option_names": ["-h", "--help"]},
 }
 app = typer.Typer(help="Partner files in, billable figures out.", add_completion=False, **SETTINGS)
-clients_app = typer.Typer(help="The client companies.", **SETTINGS)
-cpm_app = typer.Typer(help="What a thousand impressions cost each client.", **SETTINGS)
-users_app = typer.Typer(help="Who may see what.", **SETTINGS)
+clients_app = typer.Typer(help="The clients.", **SETTINGS)
+cpm_app = typer.Typer(help="Each client's CPM: the price of a thousand impressions.", **SETTINGS)
+users_app = typer.Typer(help="The users, and what they may see.", **SETTINGS)
 db_app = typer.Typer(help="The embedded PostgreSQL in .media/.", **SETTINGS)
 for _name, _group in {"clients": clients_app, "cpm": cpm_app, "users": users_app, "db": db_app}.items():
     app.add_typer(_group, name=_name)
@@ -49,16 +50,16 @@ def _parsed_date(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is no date: write it as 2025-01-31") from error
+        raise typer.BadParameter(f"{text!r} is not a date: write it as 2025-01-31") from error
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(requested: bool) -> None:
+    if requested:
         console.say(f"media {version('paid-media')}")
         raise typer.Exit()
 
 
-AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Day = Annotated[date | None, typer.Option(parser=_parsed_date, metavar="D")]
 Since = Annotated[
     date | None,
@@ -67,9 +68,9 @@ Since = Annotated[
 
 
 def main() -> None:
-    """Runs the command; exit code 0: all done, 1: something failed, 2: wrong usage."""
+    """Runs the command. Exit code 0: everything is done, 1: something failed, 2: wrong usage."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal that has no letter for a name shows its code
+        if isinstance(stream, io.TextIOWrapper):  # escape characters that the terminal cannot show
             stream.reconfigure(errors="backslashreplace")
     try:
         app()
@@ -77,7 +78,7 @@ def main() -> None:
         console.fail(one_sentence(error))
         sys.exit(1)
     except UnicodeEncodeError:
-        console.fail("an argument, a file's name or MEDIA_PASSWORD is not UTF-8: write it in UTF-8")
+        console.fail("an argument, a file name or MEDIA_PASSWORD is not valid UTF-8: write it in UTF-8")
         sys.exit(1)
     except KeyboardInterrupt:
         console.fail("interrupted")
@@ -92,38 +93,40 @@ def options(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Takes what is said before a command."""
+    """Handles the options that precede a command."""
 
 
 @app.command()
 def migrate() -> None:
     """Create or update tables, roles and policies; safe at any time."""
-    with console.opened() as db, connect(db) as connection:
+    with console.open_database() as db, connect(db) as connection:
         console.say("migrated" if apply_schema(connection) else "nothing to change")
 
 
 @app.command()
 def load(
     feed: Annotated[str | None, typer.Option(help="Only this feed.")] = None,
-    key: Annotated[str | None, typer.Option(help="Only this object, new or not.")] = None,
-    retry: Annotated[bool, typer.Option("--retry", help="Also what failed or has rejects.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be loaded.")] = False,
-    workers: Annotated[int, typer.Option(min=1, help="How many objects at once.")] = WORKERS,
+    key: Annotated[str | None, typer.Option(help="Only this object, even if it is already loaded.")] = None,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Also files that failed or have rejected rows.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be loaded.")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="How many objects to load in parallel.")] = WORKERS,
     as_json: AsJson = False,
 ) -> None:
     """Load what is new in S3."""
-    with console.opened(as_json) as db, progress.loading(as_json) as heard:
+    with console.open_database(as_json) as db, progress.loading(as_json) as reporter:
         feeds = read_feeds(feeds_file())
-        results = load_objects(db, feeds, feed, key, retry, dry_run, workers, heard)
+        results = load_objects(db, feeds, feed, key, retry, dry_run, workers, reporter)
     if as_json:
         console.print_json(results)
     else:
         if dry_run:
             for result in results:
                 console.say(progress.line(result))
-        rows, bad = sum(r.loaded for r in results), sum(r.rejected for r in results)
+        rows, rejected = sum(r.loaded for r in results), sum(r.rejected for r in results)
         objects = sum(r.status != "failed" for r in results)
-        console.say(f"{objects} objects, {rows} rows loaded, {bad} rejected")
+        console.say(f"{counted(objects, 'object')}, {counted(rows, 'row')} loaded, {rejected:,} rejected")
     failures = [result for result in results if result.status == "failed"]
     for result in failures:
         console.fail(f"{result.uri}: {result.message}")
@@ -134,49 +137,49 @@ def load(
 def transform(
     rebuild_from: Day = None,
     rebuild_to: Day = None,
-    client: Annotated[str | None, typer.Option(help="Rebuild only this client.")] = None,
+    client: Annotated[str | None, typer.Option(help="Recompute only this client.")] = None,
 ) -> None:
     """Bring the marts up to date with dbt."""
     from loader.nightly.transform import transform as build
 
-    with console.opened() as db:
+    with console.open_database() as db:
         feeds = read_feeds(feeds_file())
-        with progress.building() as heard:
-            nodes = build(db, feeds, rebuild_from, rebuild_to, client, heard)
+        with progress.building() as on_node:
+            nodes = build(db, feeds, rebuild_from, rebuild_to, client, on_node)
     for node in nodes:
         if node.status == "warn":
             console.say(f"warning: {node}")
     failures = [node for node in nodes if node.failed]
     for node in failures:
         console.fail(str(node))
-    console.say(f"{len(nodes)} nodes, {len(failures)} failed")
+    console.say(f"{counted(len(nodes), 'node')}, {len(failures)} failed")
     raise typer.Exit(1 if failures else 0)
 
 
 @app.command()
 def nightly() -> None:
-    """Load, then transform: the Prefect flow, once, here."""
-    with redirect_stderr(sys.stdout):  # Prefect's lines are no failures
+    """Run the nightly flow once, in this process: load, then transform."""
+    with redirect_stderr(sys.stdout):  # Prefect's log lines are not failures
         from flows.nightly import nightly as flow
-        from loader.nightly.night import NightError
+        from loader.nightly.outcome import NightlyError
 
         state = flow(return_state=True)
     if not state.is_completed():
         try:
             state.result()
-        except NightError as error:
+        except NightlyError as error:
             for sentence in error.sentences:
                 console.fail(sentence)
         except (MediaError, psycopg.Error):
             raise
-        except Exception as error:  # Prefect's own: its server did not start, the run was cancelled
+        except Exception as error:  # from Prefect: its server did not start, the run was cancelled
             raise MediaError(" ".join(str(error).split()) or type(error).__name__) from error
         raise typer.Exit(1)
 
 
 @app.command()
-def serve(cron: Annotated[str, typer.Option(help="When, in UTC.")] = "0 5 * * *") -> None:
-    """Run the flow on a schedule until stopped."""
+def serve(cron: Annotated[str, typer.Option(help="The schedule, in UTC.")] = "0 5 * * *") -> None:
+    """Run the nightly flow on a schedule until stopped."""
     from flows.nightly import serve as run
 
     try:
@@ -187,8 +190,8 @@ def serve(cron: Annotated[str, typer.Option(help="When, in UTC.")] = "0 5 * * *"
 
 @app.command()
 def status(as_json: AsJson = False) -> None:
-    """Show the last runs and what waits."""
-    with console.opened(as_json) as db, connect(db) as connection:
+    """Show the last runs, and what waits for `media transform` or --retry."""
+    with console.open_database(as_json) as db, connect(db) as connection:
         require_tables(connection)
         found = read_status(connection)
     if as_json:
@@ -199,21 +202,22 @@ def status(as_json: AsJson = False) -> None:
         [dataclasses.astuple(run) for run in found.runs],
     )
     console.print_table(
-        ["feed", "latest day", "last load"], [dataclasses.astuple(one) for one in found.feeds]
+        ["feed", "latest day", "last load"], [dataclasses.astuple(feed) for feed in found.feeds]
     )
-    console.say(f"days waiting for media transform: {found.days_waiting}")
+    console.say(f"days waiting for `media transform`: {found.days_waiting}")
     console.say(f"clients without a CPM: {', '.join(found.clients_without_cpm) or 'none'}")
-    console.say(f"files waiting for --retry: {found.files_waiting_for_retry}, rows: {found.rejected_rows}")
+    console.say(f"files waiting for `media load --retry`: {found.files_waiting_for_retry}")
+    console.say(f"rejected rows in them: {found.rejected_rows}")
 
 
 @app.command()
 def rejects(
     run: Annotated[str | None, typer.Argument(help="A run, or the first characters of its id.")] = None,
-    file: Annotated[Path | None, typer.Option("--csv", help="Write them to this file.")] = None,
+    file: Annotated[Path | None, typer.Option("--csv", help="Write the rows to this CSV file.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show rejected rows: of a run, or all that wait for --retry."""
-    with console.opened(as_json) as db, connect(db, "media_loader") as connection:
+    """Show the rejected rows of a run, or of all files that wait for --retry."""
+    with console.open_database(as_json) as db, connect(db, "media_loader") as connection:
         require_tables(connection)
         found = runs.rejects(connection, run)
     names = [field.name for field in dataclasses.fields(runs.RejectedRow)]
@@ -226,121 +230,122 @@ def rejects(
     if as_json:
         console.print_json(found)
     elif file is not None:
-        console.say(f"{len(found)} rejected rows written to {file}")
+        console.say(f"{counted(len(found), 'rejected row')} written to {file}")
     else:
         console.print_table(names, [dataclasses.astuple(row) for row in found])
 
 
 @app.command()
 def retract(run: Annotated[str, typer.Argument(help="A run, or the first characters of its id.")]) -> None:
-    """Take a run back: its rows no longer count."""
-    with console.opened() as db, connect(db, "media_loader", autocommit=True) as connection:
+    """Retract a run: its rows no longer count."""
+    with console.open_database() as db, connect(db, "media_loader", autocommit=True) as connection:
         require_tables(connection)
-        console.say(
-            f"retracted the run of {runs.retract(connection, run)}: media transform takes its rows out"
-        )
+        uri = runs.retract(connection, run)
+        console.say(f"retracted the run of {uri}: the next `media transform` removes its rows")
 
 
 @clients_app.command("add")
 def clients_add(name: str) -> None:
     """Add a client."""
-    with console.opened() as db, connect(db) as connection:
+    with console.open_database() as db, connect(db) as connection:
         require_tables(connection)
         console.say(f"added {name}: {clients.add_client(connection, name)}")
 
 
 @clients_app.command("list")
 def clients_list(as_json: AsJson = False) -> None:
-    """List the clients and their CPM of today."""
-    with console.opened(as_json) as db, connect(db) as connection:
+    """List the clients, with the CPM in force today."""
+    with console.open_database(as_json) as db, connect(db) as connection:
         require_tables(connection)
         found = clients.list_clients(connection)
     if as_json:
         console.print_json(found)
     else:
-        console.print_table(["id", "name", "status", "cpm"], [dataclasses.astuple(one) for one in found])
+        console.print_table(
+            ["id", "name", "status", "cpm"], [dataclasses.astuple(client) for client in found]
+        )
 
 
 @clients_app.command("enable")
 def clients_enable(name: str) -> None:
-    """Let a client's people see its figures again."""
+    """Enable a client: its users see its figures again."""
     _set_status(name, "active")
 
 
 @clients_app.command("disable")
 def clients_disable(name: str) -> None:
-    """Let a client's people see nothing; its files are still loaded."""
+    """Disable a client: its users see no rows; its files are still loaded."""
     _set_status(name, "disabled")
 
 
-def _set_status(name: str, state: str) -> None:
-    with console.opened() as db, connect(db) as connection:
+def _set_status(name: str, status: str) -> None:
+    with console.open_database() as db, connect(db) as connection:
         require_tables(connection)
-        changed = clients.set_status(connection, name, state)
-        console.say(f"{name} is {state}" + ("" if changed else " already"))
+        changed = clients.set_status(connection, name, status)
+        console.say(f"{name} is {'now' if changed else 'already'} {status}")
 
 
 @clients_app.command("import")
 def clients_import(file: Path) -> None:
-    """Add the clients and CPMs of a CSV: name, cpm, effective_date."""
-    with console.opened() as db, connect(db) as connection:
+    """Add clients and CPMs from a CSV file with the columns name, cpm, effective_date."""
+    with console.open_database() as db, connect(db) as connection:
         require_tables(connection)
-        added, priced = clients.import_clients(connection, file)
-        console.say(f"{added} clients added, {priced} CPMs set")
+        added, cpms_set = clients.import_clients(connection, file)
+        console.say(f"{counted(added, 'client')} added, {counted(cpms_set, 'CPM')} set")
 
 
 @cpm_app.command("set")
 def cpm_set(client: str, cpm: str, since: Since = None) -> None:
     """Set a client's CPM, from a date or from the beginning."""
-    with console.opened() as db, connect(db) as connection:
+    with console.open_database() as db, connect(db) as connection:
         require_tables(connection)
-        price = rates.parsed_cpm(cpm)
-        console.say(str(rates.set_rate(connection, clients.find_client(connection, client), price, since)))
+        parsed = cpms.parsed_cpm(cpm)
+        console.say(str(cpms.set_cpm(connection, clients.find_client(connection, client), parsed, since)))
 
 
 @cpm_app.command("list")
 def cpm_list(client: Annotated[str | None, typer.Argument()] = None) -> None:
-    """List the CPMs of a client, or of all."""
-    with console.opened() as db, connect(db) as connection:
+    """List the CPMs of a client, or of all clients."""
+    with console.open_database() as db, connect(db) as connection:
         require_tables(connection)
-        which = clients.find_client(connection, client) if client else None
-        found = rates.list_rates(connection, which)
-    console.print_table(["client", "cpm", "from"], [dataclasses.astuple(rate) for rate in found])
+        client_id = clients.find_client(connection, client) if client else None
+        found = cpms.list_cpms(connection, client_id)
+    console.print_table(["client", "cpm", "from"], [dataclasses.astuple(cpm) for cpm in found])
 
 
 @cpm_app.command("remove")
 def cpm_remove(client: str, since: Since = None) -> None:
-    """Remove the CPM that holds from a date, or from the beginning."""
-    with console.opened() as db, connect(db) as connection:
+    """Remove a client's CPM, from a date or from the beginning."""
+    with console.open_database() as db, connect(db) as connection:
         require_tables(connection)
-        console.say(str(rates.remove_rate(connection, clients.find_client(connection, client), since)))
+        console.say(str(cpms.remove_cpm(connection, clients.find_client(connection, client), since)))
 
 
 @users_app.command("add")
 def users_add(
     email: str,
-    client: Annotated[str | None, typer.Option(help="The client whose figures to see.")] = None,
-    admin: Annotated[bool, typer.Option("--admin", help="Sees all, through the portal.")] = False,
-    login: Annotated[str | None, typer.Option(help="Also create this database login.")] = None,
+    client: Annotated[str | None, typer.Option(help="The client whose figures the user may see.")] = None,
+    admin: Annotated[bool, typer.Option("--admin", help="Sees all clients, through the portal.")] = False,
+    login: Annotated[str | None, typer.Option(help="Also create this database login for the user.")] = None,
 ) -> None:
-    """Add a user; the password is asked for, or MEDIA_PASSWORD."""
+    """Add a user; the password comes from a prompt, or from MEDIA_PASSWORD."""
     if admin == (client is not None):
         raise typer.BadParameter("give either --client or --admin")
     if admin and login is not None:
-        raise typer.BadParameter("admins see all through the portal only: --login goes with --client")
-    # autocommit: no transaction stays open while someone thinks of a password
-    with console.opened() as db, connect(db, autocommit=True) as connection:
+        raise typer.BadParameter("--login requires --client: admins use the portal only")
+    # autocommit, so that no transaction stays open during the password prompt
+    with console.open_database() as db, connect(db, autocommit=True) as connection:
         require_tables(connection)
-        which = clients.find_client(connection, client) if client else None
-        identity = users.add_user(connection, email, _password(), which, login)
-        console.say(f"added {email}: {identity}")
+        client_id = clients.find_client(connection, client) if client else None
+        user_id = users.add_user(connection, email, _password(), client_id, login)
+        console.say(f"added {email}: {user_id}")
 
 
 def _password() -> str:
-    if given := os.environ.get("MEDIA_PASSWORD"):
-        return given
+    if password := os.environ.get("MEDIA_PASSWORD"):
+        return password
     try:
-        # what is piped in is shown to nobody
+        # piped input is not echoed, so there is nothing to hide
         return str(typer.prompt("Password", hide_input=sys.stdin.isatty(), confirmation_prompt=True))
     except typer.Abort as error:
         raise MediaError("a password is needed: type one, or set MEDIA_PASSWORD") from error
@@ -349,7 +354,7 @@ def _password() -> str:
 @users_app.command("list")
 def users_list() -> None:
     """List the users."""
-    with console.opened() as db, connect(db) as connection:
+    with console.open_database() as db, connect(db) as connection:
         require_tables(connection)
         found = users.list_users(connection)
     console.print_table(
@@ -359,19 +364,19 @@ def users_list() -> None:
 
 @users_app.command("disable")
 def users_disable(email: str) -> None:
-    """Let a user see nothing from now on."""
-    with console.opened() as db, connect(db) as connection:
+    """Disable a user, who then sees no rows."""
+    with console.open_database() as db, connect(db) as connection:
         require_tables(connection)
         changed = users.disable_user(connection, email)
-        console.say(f"{email} is disabled" + ("" if changed else " already"))
+        console.say(f"{email} is {'now' if changed else 'already'} disabled")
 
 
 @app.command()
 def demo() -> None:
-    """Show everything on sample data, on a database and an S3 of its own."""
-    from loader.demo.story import demo as story
+    """Show everything on sample data, with its own database and its own S3."""
+    from loader.demo.scenario import demo as run_demo
 
-    story()
+    run_demo()
 
 
 @db_app.command("start")
@@ -382,22 +387,24 @@ def db_start() -> None:
     console.say("embedded PostgreSQL is running:")
     for name, value in server.environment().items():
         console.say(f"{name}={value}")
-    address = embedded.address(server) or f"no 127.0.0.1: another program has port {server.port}"
-    console.say(f"for tools that know no sockets: {address}")
+    address = (
+        embedded.address(server) or f"none, because another program uses port {server.port} of 127.0.0.1"
+    )
+    console.say(f"for tools that do not support sockets: {address}")
 
 
 @db_app.command("stop")
 def db_stop() -> None:
     """Stop the embedded server."""
-    console.say("stopped" if Embedded().stop() else "it was not running")
+    console.say("stopped" if Embedded().stop() else "the embedded PostgreSQL was not running")
 
 
 @db_app.command("psql", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def db_psql(context: typer.Context) -> None:
-    """Open psql on the database; further arguments are psql's."""
-    with console.opened(aside=True) as db:
+    """Open psql on the database; further arguments are passed to psql."""
+    with console.open_database(to_stderr=True) as db:
         program = shutil.which("psql", path=os.pathsep.join([os.environ["PATH"], str(Embedded().programs)]))
         if program is None:
-            raise MediaError("there is no psql on PATH: install PostgreSQL's client")
+            raise MediaError("psql is not on PATH: install the PostgreSQL client")
         done = subprocess.run([program, *context.args], env=db.environ(), check=False)
     raise typer.Exit(1 if done.returncode else 0)

@@ -1,4 +1,4 @@
-"""How commands speak: JSON for programs, tables for people, one sentence a failure on stderr."""
+"""What commands print: JSON for programs, tables for people, one sentence per failure on stderr."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ from loader.database.connection import Database
 
 
 @contextmanager
-def opened(aside: bool = False) -> Iterator[Database]:
-    """Yields the database of the command and says which it is; on stderr where stdout is for programs."""
+def open_database(to_stderr: bool = False) -> Iterator[Database]:
+    """Yields the command's database and prints which one it is, on stderr if stdout is for programs."""
     with database() as db:
-        print(db.description, file=sys.stderr if aside else sys.stdout, flush=True)
+        print(db.description, file=sys.stderr if to_stderr else sys.stdout, flush=True)
         yield db
 
 
 def on_one_line(text: object) -> str:
-    """Returns a stranger's text as a terminal can show it, on one line, without control characters."""
+    """Returns the text on one line, with control characters escaped, so that it is safe to print."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
 
 
 def fail(sentence: str) -> None:
-    """Says what failed."""
+    """Prints a failure on stderr."""
     print(on_one_line(sentence), file=sys.stderr, flush=True)
 
 
 def say(sentence: str) -> None:
-    """Says what was done."""
+    """Prints a line on stdout."""
     print(on_one_line(sentence), flush=True)
 
 
-def print_json(things: Any) -> None:
-    """Prints dataclasses, or lists of them, as JSON."""
-    plain = [asdict(thing) for thing in things] if isinstance(things, list) else asdict(things)
+def print_json(value: Any) -> None:
+    """Prints a dataclass, or a list of dataclasses, as JSON."""
+    plain = [asdict(item) for item in value] if isinstance(value, list) else asdict(value)
     print(json.dumps(plain, default=str, ensure_ascii=False, indent=2))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Prints a table on a terminal, tab-separated lines elsewhere."""
+    """Prints rows as a table on a terminal, as tab-separated lines elsewhere; None is an empty cell."""
     if not sys.stdout.isatty():
         print("\t".join(columns))
         for row in rows:

@@ -1,4 +1,4 @@
-"""Throw random histories at the product until stopped: `python -m tests.soak [MINUTES] [--seed SEED]`."""
+"""Test the product with random histories until stopped: `python -m tests.soak [MINUTES] [--seed SEED]`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ import pytest
 
 
 def main() -> int:
-    """Run the histories of tests/python/soak_histories.py for some minutes, or those of one seed."""
+    """Runs tests/python/soak_histories.py for some minutes, or the histories of one seed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("minutes", type=float, nargs="?", default=1e9, help="until stopped, if not given")
-    parser.add_argument("--seed", type=int, help="the seed of a history that failed: play that one again")
+    parser.add_argument(
+        "minutes", type=float, nargs="?", default=1e9, help="how long to run; default: until stopped"
+    )
+    parser.add_argument("--seed", type=int, help="run the histories of this seed again, and shrink a failure")
     chosen = parser.parse_args()
     os.environ["SOAK"] = json.dumps(
         {name: value for name, value in vars(chosen).items() if value is not None}

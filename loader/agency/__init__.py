@@ -1,1 +1,1 @@
-"""What the agency decides: its clients, their CPMs, and who may see what."""
+"""The agency's own data: its clients, their CPMs, and its users."""

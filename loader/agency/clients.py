@@ -1,4 +1,4 @@
-"""The client companies: added, listed, enabled and disabled by those who may write media.clients."""
+"""Adds, lists, imports, enables and disables clients (media.clients)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from uuid import UUID
 
 import psycopg
 
-from loader.agency.rates import parsed_cpm, set_rate
+from loader.agency.cpms import parsed_cpm, set_cpm
 from loader.errors import MediaError
 from loader.names import client_key, normalised
 
@@ -21,7 +21,7 @@ COLUMNS = ("name", "cpm", "effective_date")
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """One client company, and the CPM in force today."""
+    """A client, with the CPM in force today (None if there is none)."""
 
     id: str
     name: str
@@ -30,10 +30,9 @@ class Client:
 
 
 def known_clients(connection: psycopg.Connection) -> dict[str, str]:
-    """Returns the ids of all clients by client_key of name and id; an id goes before a name.
+    """Returns the ids of all clients, keyed by client_key() of both name and id; ids take precedence.
 
-    A name that two clients share once case is folded (Straße, STRASSE) names neither: a guess could bill the
-    wrong one.
+    If two names differ only in case (Straße, STRASSE), neither is a key: a guess could bill the wrong client.
     """
     found = connection.execute("select id::text, name from media.clients").fetchall()
     shared = Counter(client_key(name) for _, name in found)
@@ -42,35 +41,37 @@ def known_clients(connection: psycopg.Connection) -> dict[str, str]:
 
 
 def add_client(connection: psycopg.Connection, name: str) -> UUID:
-    """Adds a client; returns its id. MediaError where the name will not do or is taken, in whatever case."""
+    """Adds a client and returns its id. Raises MediaError if the name is invalid or taken, ignoring case."""
     name = normalised(name)
     if not name or len(name) > NAME_LIMIT or not name.isprintable():
         raise MediaError(
-            f"{name[:60]!r} is no name for a client: give 1 to {NAME_LIMIT} printable characters"
+            f"{name[:60]!r} is not a valid client name: give 1 to {NAME_LIMIT} printable characters"
         )
     if client_key(name) in known_clients(connection):
-        raise MediaError(f"there is a client {name} already")
+        raise MediaError(f"client {name} already exists")
     try:
         found = connection.execute(
             "insert into media.clients (name) values (%s) returning id", [name]
         ).fetchone()
     except psycopg.errors.UniqueViolation as error:
-        raise MediaError(f"there is a client {name} already") from error
+        raise MediaError(f"client {name} already exists") from error
     assert found is not None
-    identity: UUID = found[0]
-    return identity
+    client_id: UUID = found[0]
+    return client_id
 
 
 def find_client(connection: psycopg.Connection, text: str) -> UUID:
-    """Returns the id of the client of this name or id, in any case; MediaError if there is none."""
+    """Returns the id of the client with this name or id, ignoring case. Raises MediaError if unknown."""
     found = known_clients(connection).get(client_key(text))
     if found is None:
-        raise MediaError(f"there is no client {text}: see `media clients list`, or add it")
+        raise MediaError(
+            f"there is no client {text}: see `media clients list`, or add it with `media clients add`"
+        )
     return UUID(found)
 
 
 def list_clients(connection: psycopg.Connection) -> list[Client]:
-    """Returns all clients by name."""
+    """Returns all clients, sorted by name."""
     found = connection.execute(
         """
         select clients.id::text, clients.name, clients.status, cpm_periods.cpm::text
@@ -87,20 +88,20 @@ def list_clients(connection: psycopg.Connection) -> list[Client]:
 
 
 def set_status(connection: psycopg.Connection, text: str, status: str) -> bool:
-    """Makes a client active or disabled (its people then see nothing); returns whether it was not yet."""
-    identity = find_client(connection, text)
+    """Sets a client's status, "active" or "disabled" (its users see no rows); returns whether it changed."""
+    client_id = find_client(connection, text)
     changed = connection.execute(
-        "update media.clients set status = %s where id = %s and status <> %s", [status, identity, status]
+        "update media.clients set status = %s where id = %s and status <> %s", [status, client_id, status]
     )
     return changed.rowcount > 0
 
 
 def import_clients(connection: psycopg.Connection, file: Path) -> tuple[int, int]:
-    """Adds the clients and CPMs of a CSV with the columns name, cpm, effective_date: all of them or none.
+    """Adds the clients and CPMs of a CSV file with the columns name, cpm, effective_date: all or none.
 
-    Returns how many clients were added and CPMs set. MediaError names the line at fault.
+    Returns the number of clients added and of CPMs set. Raises MediaError, which names the line.
     """
-    added = priced = 0
+    added = cpms = 0
     with connection.transaction():
         for line, name, cpm, since in _lines(file):
             try:
@@ -109,31 +110,31 @@ def import_clients(connection: psycopg.Connection, file: Path) -> tuple[int, int
                     added += 1
                 if cpm:
                     start = _date(since) if since else None
-                    change = set_rate(connection, find_client(connection, name), parsed_cpm(cpm), start)
-                    priced += change.changed
+                    change = set_cpm(connection, find_client(connection, name), parsed_cpm(cpm), start)
+                    cpms += change.changed
             except MediaError as error:
                 raise MediaError(f"{file}, line {line}: {error}") from error
-    return added, priced
+    return added, cpms
 
 
 def _date(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise MediaError(f"{text[:60]!r} is no date: write it as 2025-01-31") from error
+        raise MediaError(f"{text[:60]!r} is not a date: write it as 2025-01-31") from error
 
 
 def _lines(file: Path) -> list[tuple[int, str, str, str]]:
-    """Returns line number, name, cpm and effective_date of every row."""
+    """Returns line number, name, cpm and effective_date of each row."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
             rows = csv.DictReader(stream, strict=True)
             found = []
             for row in rows:
-                if None in row:  # the 50 of 12,50
+                if None in row:  # for example the 50 of an unquoted 12,50
                     raise MediaError(
-                        f"{file}, line {rows.line_num}: there are more fields than in the header:"
-                        " write a CPM as 12.50, and a name with a comma in quotes"
+                        f"{file}, line {rows.line_num}: the row has more fields than the header:"
+                        " write a CPM as 12.50, and put a name with a comma in quotes"
                     )
                 name, cpm, since = ((row.get(column) or "").strip() for column in COLUMNS)
                 found.append((rows.line_num, name, cpm, since))
@@ -141,9 +142,9 @@ def _lines(file: Path) -> list[tuple[int, str, str, str]]:
     except OSError as error:
         raise MediaError(f"{file} cannot be read: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise MediaError(f"{file} is no CSV in UTF-8: {error}") from error
+        raise MediaError(f"{file} is not a CSV file in UTF-8: {error}") from error
     if "name" not in names or not set(names) <= set(COLUMNS) or len(set(names)) < len(names):
         raise MediaError(
-            f"{file} must have the header name,cpm,effective_date: it has {','.join(names)[:60]!r}"
+            f"{file} must have the header name,cpm,effective_date, but it has {','.join(names)[:60]!r}"
         )
     return found

@@ -1,4 +1,4 @@
-"""The people: the agency's admins, and the clients' people with a database login of their own if wanted."""
+"""Users: the agency's admins, and clients' users, who can have their own database login."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HASHER = PasswordHasher()  # Argon2id
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """One user, without the hash."""
+    """A user, without the password hash."""
 
     email: str
     role: str
@@ -30,9 +30,10 @@ class User:
 def add_user(
     connection: psycopg.Connection, email: str, password: str, client: UUID | None, login: str | None = None
 ) -> UUID:
-    """Adds a user, an admin where no client is given; returns the id.
+    """Adds a user of a client, or an admin if `client` is None; returns the user's id.
 
-    `login`: also creates a database login with the same password, which sees its client's rows alone.
+    With `login`, also creates a database login with the same password, which sees only its client's rows.
+    Raises MediaError if an argument is invalid, the address or login is taken, or we may not create logins.
     """
     email = email.strip().lower()
     name, at, host = email.partition("@")
@@ -41,11 +42,11 @@ def add_user(
         or len(email) > 255
         or any(c.isspace() or not c.isprintable() for c in email)
     ):
-        raise MediaError(f"{email[:60]!r} is no e-mail address")
+        raise MediaError(f"{email[:60]!r} is not an email address")
     if not password or "\0" in password:
         raise MediaError("a password is needed: type one, or set MEDIA_PASSWORD")
     if login is not None and client is None:
-        raise MediaError("admins see all through the portal only: --login goes with --client")
+        raise MediaError("--login requires --client: admins use the portal only")
     try:
         with connection.transaction():
             if login is not None:
@@ -56,35 +57,37 @@ def add_user(
                 [email, HASHER.hash(password), "client" if client else "admin", client, login],
             ).fetchone()
     except psycopg.errors.UniqueViolation as error:
-        taken = login if "login" in (error.diag.constraint_name or "") else email
-        raise MediaError(f"there is a user {taken} already") from error
+        on_login = "login" in (error.diag.constraint_name or "")
+        taken = f"a user with login {login}" if on_login else f"user {email}"
+        raise MediaError(f"{taken} already exists") from error
     assert found is not None
-    identity: UUID = found[0]
-    return identity
+    user_id: UUID = found[0]
+    return user_id
 
 
 def verify_password(connection: psycopg.Connection, email: str, password: str) -> UUID | None:
-    """Returns the id of the user whose password this is, or None; for a media_portal login to call.
+    """Returns the id of the user with this email address and password; for the portal's server.
 
-    None too where the user or the client is disabled.
+    Returns None if they do not match, or if the user or the client is disabled. The connection must belong to
+    a media_portal login.
     """
-    address = email.strip().lower().replace("\0", "")  # no text of PostgreSQL has one, and so no user
-    identity: UUID | None
-    identity, known = connection.execute(
+    address = email.strip().lower().replace("\0", "")  # PostgreSQL refuses NUL, so no user's address has one
+    user_id: UUID | None
+    user_id, password_hash = connection.execute(
         "select id, password_hash from media_ops.sign_in(%s)", [address]
     ).fetchone() or (None, None)
-    if known is None:
-        HASHER.hash(password)  # as slow as for a known address: the time taken tells nothing
+    if password_hash is None:
+        HASHER.hash(password)  # takes as long as for a known address, so that timing reveals no addresses
         return None
     try:
-        HASHER.verify(known, password)
+        HASHER.verify(password_hash, password)
     except (VerificationError, InvalidHashError):
         return None
-    return identity
+    return user_id
 
 
 def list_users(connection: psycopg.Connection) -> list[User]:
-    """Returns all users by e-mail."""
+    """Returns all users, sorted by email address."""
     found = connection.execute(
         "select email, role, clients.name, database_login, disabled_at"
         " from media.users left join media.clients on clients.id = users.client_id order by email"
@@ -93,7 +96,7 @@ def list_users(connection: psycopg.Connection) -> list[User]:
 
 
 def disable_user(connection: psycopg.Connection, email: str) -> bool:
-    """Disables a user, who sees nothing from now on; returns whether that is new. MediaError if unknown."""
+    """Disables a user, who then sees no rows; returns whether that changed. Raises MediaError if unknown."""
     email = email.strip().lower()
     if not connection.execute("select from media.users where email = %s", [email]).fetchall():
         raise MediaError(f"there is no user {email}: see `media users list`")
@@ -107,8 +110,8 @@ def disable_user(connection: psycopg.Connection, email: str) -> bool:
 
 def _create_login(connection: psycopg.Connection, login: str, password: str) -> None:
     if not login or len(login.encode()) > 63 or "\0" in login:
-        raise MediaError(f"{login[:60]!r} is no name for a database login: give 1 to 63 bytes")
-    # hashed here: the server's log may show statements
+        raise MediaError(f"{login[:60]!r} is not a valid name for a database login: give 1 to 63 bytes")
+    # hashed on our side, because the server's log may show statements
     secret = connection.pgconn.encrypt_password(password.encode(), login.encode(), b"scram-sha-256").decode()
     try:
         connection.execute(
@@ -117,11 +120,11 @@ def _create_login(connection: psycopg.Connection, login: str, password: str) -> 
             )
         )
     except psycopg.errors.DuplicateObject as error:
-        raise MediaError(f"there is a database login {login} already: name another") from error
+        raise MediaError(f"database role {login} already exists: choose another name") from error
     except psycopg.errors.ReservedName as error:
-        raise MediaError(f"PostgreSQL reserves the name {login}: name another") from error
+        raise MediaError(f"PostgreSQL reserves the name {login}: choose another name") from error
     except psycopg.errors.InsufficientPrivilege as error:
         raise MediaError(
-            f"{connection.info.user} may not create database logins: it needs createrole,"
+            f"{connection.info.user} may not create database logins: grant it createrole,"
             " and media_client with the admin option"
         ) from error

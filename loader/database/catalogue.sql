@@ -1,6 +1,6 @@
--- All that loader/database/schema can change, in text: two results that differ mean that something was changed, and
--- two databases with the same result have the same form. Nothing here depends on the order in which things were made,
--- but for the order of a table's columns.
+-- Everything that loader/database/schema can change, as text: if two results differ, something was changed; if the
+-- results of two databases are equal, so are their schemas. The order in which objects were created makes no
+-- difference, except for the order of a table's columns.
 with ours as (
     select oid, nspname, nspowner, nspacl from pg_namespace where nspname in ('media', 'media_ops', 'media_models')
 ),
@@ -32,7 +32,7 @@ objects (kind, classid, objid, owner, acl, state) as (
     from pg_proc
     where pronamespace in (select oid from ours) and prokind in ('f', 'p')
     union all
-    -- not those of tables and their arrays
+    -- except the row types of tables, and array types
     select
         'type', 'pg_type'::regclass, oid, typowner, coalesce(typacl, acldefault('T', typowner)),
         concat_ws(
@@ -131,7 +131,7 @@ union all
 select 'default', concat_ws(' ', defaclrole::regrole, defaclobjtype), defaclacl::text from pg_default_acl
 where defaclnamespace in (select oid from ours) or defaclnamespace = 0
 union all
--- what everyone may do in the database and in public, which the schema may take away
+-- what everyone may do in the database and in schema public: the schema files may revoke it
 select 'database', '', (select string_agg(granted::text, ',' order by granted::text) from unnest(datacl) as granted)
 from pg_database
 where datname = current_database()

@@ -1,7 +1,7 @@
-"""Which database a command works on.
+"""Chooses the database that a command works on.
 
-libpq's PG* variables alone decide: if one of those that say where and as whom to connect is set, they count
-as in psql; if none is, the embedded PostgreSQL of the checkout is used.
+If any of libpq's PG* connection variables is set, they name the database, as for psql. If none is set, the
+checkout's embedded PostgreSQL is used.
 """
 
 from __future__ import annotations
@@ -20,30 +20,32 @@ from loader.project import CHECKOUT, MEDIA
 def database(directory: Path | None = None) -> Iterator[Database]:
     """Yields the database that the environment names; with `directory`, the embedded one in that directory.
 
-    Within the block os.environ names it too, for dbt in this process. MediaError where it does not answer.
+    The embedded server runs for the length of the block, and os.environ names it, for dbt in this process.
+    Raises MediaError if the server cannot be reached or started.
     """
-    named = libpq.named()
-    if named and directory is None:
-        yield _named(named)
+    variables = libpq.variables_set()
+    if variables and directory is None:
+        yield _from_environment(variables)
         return
     embedded = Embedded(directory or MEDIA)
-    with libpq.replaced({}), embedded.lease() as server:
+    with libpq.environment({}), embedded.lease() as server:
         with server.connect("media") as connection:
             version = connection.info.parameter_status("server_version")
         inside = embedded.directory.absolute().is_relative_to(CHECKOUT)
         place = f"{embedded.directory.absolute().relative_to(CHECKOUT)}/" if inside else embedded.directory
-        with libpq.replaced(server.environment()):
+        with libpq.environment(server.environment()):
             yield Database(f"embedded PostgreSQL {version} in {place}", server.environment())
 
 
-def _named(named: Mapping[str, str]) -> Database:
-    """Returns the database of the environment, spelled out.
+def _from_environment(variables: Mapping[str, str]) -> Database:
+    """Returns the database that the PG* variables name, with every connection parameter filled in.
 
-    libpq completes it from a service file, .pgpass and its own defaults, which dbt does not read.
+    libpq also reads a service file, .pgpass and its own defaults; dbt does not.
     """
-    with open_connection("PostgreSQL", named) as connection:
+    with open_connection("PostgreSQL", variables) as connection:
         info = connection.info
         used = info.get_parameters() | {"password": info.password}
         used |= {"host": info.host, "port": str(info.port), "user": info.user, "dbname": info.dbname}
-    env = {name: used[keyword] for name, keyword in libpq.KEYWORDS.items() if used.get(keyword)} | dict(named)
+    env = {name: used[keyword] for name, keyword in libpq.KEYWORDS.items() if used.get(keyword)}
+    env.update(variables)
     return Database(f"PostgreSQL at {used['host']}:{used['port']}/{used['dbname']} as {used['user']}", env)

@@ -1,9 +1,11 @@
-"""One PostgreSQL cluster in a directory of its own: made, started, mended after a crash, stopped.
+"""Creates, starts, recovers and stops one PostgreSQL cluster, in a directory of its own.
 
-    postgres/   the data            run/        socket (where its path is short enough), with a link, and log
-    port        chosen once         password    for 127.0.0.1; the socket needs none, its directory is private
+    postgres/   the data
+    run/        the socket (if its path is short enough), a link to it, and the log
+    port        chosen once
+    password    for 127.0.0.1; the socket needs none, because its directory is private
 
-Callers take care that only one process at a time starts or stops it (loader/database/embedded.py).
+Callers must ensure that only one process at a time starts or stops it (loader/database/embedded.py).
 """
 
 from __future__ import annotations
@@ -37,15 +39,15 @@ from loader.database.server import (
 from loader.errors import MediaError
 
 DEFAULT_PORT = 5432
-PORTS = range(15432, 30000)  # below those that systems hand out to outgoing connections
-CUT_SECONDS = 10
-START_SECONDS = 300  # recovery after a crash may have gigabytes to replay
-SOCKET_DIRECTORY_BYTES = 85  # a socket's whole path may have about 100
+PORTS = range(15432, 30000)  # below the range that systems use for outgoing connections
+RETRY_SECONDS = 10
+START_SECONDS = 300  # crash recovery may have to replay gigabytes
+SOCKET_DIRECTORY_BYTES = 85  # the whole path of a socket is limited to about 100
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """The cluster in `directory`, run by the installation in `programs`; nothing exists before `start`."""
+    """The cluster in `directory`, run by the programs in `programs`; `start` creates everything."""
 
     directory: Path
     programs: Path
@@ -58,7 +60,7 @@ class Cluster:
 
     @property
     def log(self) -> Path:
-        """Where the server writes its messages."""
+        """The server's log file."""
         return self.directory / "run" / "postgres.log"
 
     @property
@@ -68,17 +70,17 @@ class Cluster:
 
     @property
     def port(self) -> int:
-        """The port: one of the free ones when first asked for, and kept, so that BI tools can be told it."""
-        kept = self.directory / "port"
-        if not kept.exists():
+        """The port: a free one, chosen on first use and then kept, so that BI tools can rely on it."""
+        port_file = self.directory / "port"
+        if not port_file.exists():
             self.directory.mkdir(parents=True, exist_ok=True)
             free = next(port for port in random.sample(PORTS, len(PORTS)) if port_is_free(port))
-            _keep(kept, str(free))
-        return int(kept.read_text())
+            _write_private(port_file, str(free))
+        return int(port_file.read_text())
 
     @property
     def socket_directory(self) -> Path:
-        """run/, or where that path is too long for a socket a directory below the temporary one."""
+        """run/, or a directory in the temporary directory if that path is too long for a socket."""
         preferred = self.directory.absolute() / "run"
         if len(os.fsencode(preferred)) <= SOCKET_DIRECTORY_BYTES and '"' not in str(preferred):
             return preferred
@@ -86,29 +88,32 @@ class Cluster:
         return Path(tempfile.gettempdir()) / f"media-{digest}"
 
     def start(self) -> Server:
-        """Returns the server, ready, with its database; makes, starts or mends what is missing."""
+        """Returns the running server, with its database; creates, starts or recovers whatever is necessary.
+
+        Raises MediaError if the server cannot be started.
+        """
         account = self._account()
         server = running_server(self.data)
-        connection = self._connected(server) if server else None
+        connection = self._wait_for_connection(server) if server else None
         if server is None or connection is None:
-            server = self._launched(account)
-            connection = self._connected(server)
+            server = self._start_server(account)
+            connection = self._wait_for_connection(server)
         if connection is None:
-            raise MediaError(f"the embedded PostgreSQL ended while it started: see {self.log}")
+            raise MediaError(f"the embedded PostgreSQL stopped during startup: see {self.log}")
         with connection:
-            self._make_database(connection)
+            self._set_up_database(connection)
         self._link_default_port(server)
         return server
 
     def stop(self, server: Server) -> None:
-        """Stops the server in an orderly way, ending the sessions of whoever is connected."""
+        """Shuts the server down cleanly, ending all sessions."""
         if server.accepts():
             self._control("stop", "-m", "fast", account=self._account())
 
     def _link_default_port(self, server: Server) -> None:
-        """Makes the socket answer under PostgreSQL's default port too.
+        """Links the socket under PostgreSQL's default port too.
 
-        A profiles.yml then names the socket's directory alone, and outlives another choice of port.
+        A profiles.yml then needs only the socket's directory, and stays valid if the port changes.
         """
         link = server.socket_directory / f".s.PGSQL.{DEFAULT_PORT}"
         target = f".s.PGSQL.{server.port}"
@@ -120,7 +125,7 @@ class Cluster:
         unfinished.rename(link)
 
     def _account(self) -> Account | None:
-        """Returns whom the server runs as, None for ourselves; once there is data, its owner."""
+        """Returns the user that runs the server: the owner of existing data; None means the current user."""
         root = os.geteuid() == 0
         if not self.data.exists():
             return binaries.system_account() if root else None
@@ -133,24 +138,24 @@ class Cluster:
             )
         return None
 
-    def _connected(self, server: Server) -> psycopg.Connection | None:
-        """Waits until the server takes connections; None if it ends instead."""
-        began = time.monotonic()
+    def _wait_for_connection(self, server: Server) -> psycopg.Connection | None:
+        """Waits until the server accepts connections; returns None if it stops instead."""
+        started = time.monotonic()
         while True:
             try:
                 return server.connect("postgres")
             except psycopg.OperationalError as error:
                 if not server.accepts():
                     return None
-                # One that is starting up or shutting down says so, or cuts the connection in that moment.
-                patience = START_SECONDS if "the database system is" in str(error) else CUT_SECONDS
-                if time.monotonic() > began + patience:
+                # A server that is starting up or shutting down says so, or drops the connection.
+                timeout = START_SECONDS if "the database system is" in str(error) else RETRY_SECONDS
+                if time.monotonic() > started + timeout:
                     raise MediaError(
-                        f"the embedded PostgreSQL does not answer ({error}): see {self.log}"
+                        f"the embedded PostgreSQL does not accept connections ({error}): see {self.log}"
                     ) from error
                 time.sleep(0.1)
 
-    def _launched(self, account: Account | None) -> Server:
+    def _start_server(self, account: Account | None) -> Server:
         binaries.make_readable(self.programs, account)
         self._make_directories(account)
         if not self.data.exists():
@@ -173,9 +178,9 @@ class Cluster:
         for folder in {self.directory / "run", self.socket_directory}:
             try:
                 folder.mkdir(mode=0o700)
-                _give(folder, account)
+                _chown(folder, account)
             except FileExistsError:
-                # Whoever owns the socket's directory can pose as the server: take no one else's.
+                # The owner of the socket's directory can impersonate the server, so refuse anyone else's.
                 found = folder.lstat()
                 if (
                     found.st_uid != (account.uid if account else os.geteuid())
@@ -186,12 +191,12 @@ class Cluster:
                     ) from None
 
     def _initialise(self, account: Account | None) -> None:
-        """Makes the data directory under another name first: a killed initdb leaves no half of one."""
+        """Creates the data directory under a temporary name first, because initdb may be killed halfway."""
         unfinished = self.data.with_name("postgres.unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(mode=0o700)
-        _give(unfinished, account)
-        # The built-in provider sorts the same on every system and for ever; servers before 17 lack it.
+        _chown(unfinished, account)
+        # The built-in provider sorts alike on all systems and versions; servers before 17 lack it.
         builtin = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8")
         binaries.run(
             self.programs / "initdb",
@@ -208,7 +213,7 @@ class Cluster:
     def _launch(self, account: Account | None) -> None:
         options = {
             "port": str(self.port),
-            # A port that another program took meanwhile costs us 127.0.0.1; the socket's name stays.
+            # If another program has taken the port, only the socket is served, under the same name.
             "listen_addresses": LOOPBACK if port_is_free(self.port) else "",
             "unix_socket_directories": f'"{self.socket_directory}"',
             "unix_socket_permissions": "0700",
@@ -219,7 +224,7 @@ class Cluster:
         )
 
     def _control(self, action: str, *arguments: str, account: Account | None) -> None:
-        # Relative paths: pg_ctl hands them to a shell, which would expand what a directory's name contains.
+        # Relative paths, because pg_ctl passes them to a shell, which would expand special characters.
         binaries.run(
             self.programs / "pg_ctl",
             *(action, "-D", self.data.name, "-w", "-t", str(START_SECONDS), *arguments),
@@ -227,25 +232,26 @@ class Cluster:
             account=account,
         )
 
-    def _make_database(self, connection: psycopg.Connection) -> None:
+    def _set_up_database(self, connection: psycopg.Connection) -> None:
+        """Creates the database, and the superuser's password, if missing."""
         if not connection.execute("select 1 from pg_database where datname = %s", [DATABASE]).fetchone():
             connection.execute(
                 sql.SQL("create database {} template template0").format(sql.Identifier(DATABASE))
             )
-        kept = self.directory / "password"
-        if not kept.exists():
+        password_file = self.directory / "password"
+        if not password_file.exists():
             password = secrets.token_urlsafe(18)
             connection.execute(sql.SQL("alter role {} password {}").format(sql.Identifier(USER), password))
-            _keep(kept, password)
+            _write_private(password_file, password)
 
 
-def _give(path: Path, account: Account | None) -> None:
+def _chown(path: Path, account: Account | None) -> None:
     if account is not None:
         os.chown(path, account.uid, account.gid)
 
 
-def _keep(path: Path, text: str) -> None:
-    """Writes a file that only we may read, all of it or nothing."""
+def _write_private(path: Path, text: str) -> None:
+    """Writes a file atomically, readable only by its owner."""
     unfinished = path.with_name(f"{path.name}.unfinished")
     unfinished.unlink(missing_ok=True)
     unfinished.touch(mode=0o600)

@@ -1,4 +1,4 @@
-"""A database, and connections to it in the role whose work is to be done."""
+"""Describes a database and opens connections to it, in the role that the work needs."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ class Database:
     """A database to connect to."""
 
     description: str
-    """One line that says which, without secrets: every command prints it."""
+    """One line without secrets that says which database this is; every command prints it."""
     env: Mapping[str, str]
-    """The PG* variables that name it, for connect() here and for dbt and psql in other processes."""
+    """The PG* variables that name the database, for connect(), dbt and psql."""
 
     def environ(self) -> dict[str, str]:
-        """Returns the environment for a subprocess: ours, naming this database and no other."""
-        return libpq.without(os.environ) | dict(self.env)
+        """Returns the environment for a subprocess: ours, with PG* variables that name this database."""
+        return libpq.stripped(os.environ) | dict(self.env)
 
 
 def connect(db: Database, role: str | None = None, *, autocommit: bool = False) -> psycopg.Connection:
-    """Opens a connection in UTC, acting as `role` (a group role of ours) where one is named.
+    """Opens a connection with time zone UTC, and sets the role to `role` if one is given.
 
-    Raises MediaError where the server cannot be reached, or where we may not act as that role.
+    Raises MediaError if the server cannot be reached, the role is missing, or we may not use it.
     """
     connection = open_connection(db.description, db.env)
     if role is not None:
@@ -47,37 +47,37 @@ def connect(db: Database, role: str | None = None, *, autocommit: bool = False) 
             login = connection.info.user
             connection.close()
             raise MediaError(
-                f"{db.description} may not act as {role}: run `grant {role} to {login}` there"
+                f"{login} may not act as {role} on {db.description}: run `grant {role} to {login}` there"
             ) from error
     connection.autocommit = autocommit
     return connection
 
 
 def require_tables(connection: psycopg.Connection) -> None:
-    """Raises MediaError unless the database has our tables in the form that this version works with."""
+    """Raises MediaError unless the database has our tables, migrated to this version or a later one."""
     name = connection.info.dbname
     try:
         current = is_current(connection)
     except psycopg.errors.InsufficientPrivilege as error:
         user = connection.info.user
         raise MediaError(
-            f"{user} may not use our tables in {name}: connect as a member of media_loader"
+            f"{user} may not use the media tables in {name}: connect as a member of media_loader"
         ) from error
     if not current:
         raise MediaError(
-            f"the database {name} lacks our tables, or has an older form of them: run `media migrate`"
+            f"the database {name} has no media tables, or those of an older version: run `media migrate`"
         )
 
 
 def open_connection(description: str, env: Mapping[str, str]) -> psycopg.Connection:
-    """Opens a connection in UTC and autocommit, as the PG* variables of `env` say; MediaError if it fails."""
-    named = make_conninfo(
+    """Opens a connection as `env` (PG* variables) says, in UTC and autocommit. Raises MediaError."""
+    conninfo = make_conninfo(
         **{libpq.KEYWORDS[name]: value for name, value in env.items() if libpq.KEYWORDS[name]}
     )
-    patience = os.environ.get("PGCONNECT_TIMEOUT") or CONNECT_TIMEOUT_SECONDS
+    timeout = os.environ.get("PGCONNECT_TIMEOUT") or CONNECT_TIMEOUT_SECONDS
     try:
         connection = psycopg.connect(
-            named, application_name="media", connect_timeout=patience, autocommit=True
+            conninfo, application_name="media", connect_timeout=timeout, autocommit=True
         )
         connection.execute("set time zone 'UTC'")
     except psycopg.Error as error:

@@ -1,8 +1,8 @@
-"""The embedded PostgreSQL, in .media/ of the checkout: it serves where the environment names no other.
+"""The embedded PostgreSQL in the checkout's .media/, used if the environment names no database.
 
-A command takes a lease: it starts the server if needed, and the last lease to end stops it, unless `media db
-start` asked for it to be kept or someone else is connected. Leases are file locks, so a killed process leaves
-none behind; starting and stopping happen under a lock of their own, so processes never race.
+Each command takes a lease, which starts the server if necessary. The last lease to end stops it, unless
+`media db start` was run or another program is connected. Leases are file locks, so a killed process leaves
+none behind. A second lock serialises starting and stopping.
 
     python -m loader.database.embedded      prints profiles.yml for this checkout (make install)
 """
@@ -27,7 +27,7 @@ from loader.database.server import DATABASE, LOOPBACK, USER, Server, running_ser
 from loader.errors import MediaError
 from loader.project import CHECKOUT, MEDIA
 
-# For two cores, a few GB of memory and bulk loads. Durability (fsync, synchronous_commit) stays on.
+# For two cores, a few GB of memory and bulk loads. Commits stay durable (fsync, synchronous_commit).
 SETTINGS: Mapping[str, str] = MappingProxyType(
     {
         "shared_buffers": "256MB",
@@ -37,7 +37,7 @@ SETTINGS: Mapping[str, str] = MappingProxyType(
         "max_wal_size": "4GB",
         "checkpoint_timeout": "15min",
         "random_page_cost": "1.1",
-        "jit": "off",  # compiling costs a build more than it saves
+        "jit": "off",  # in a build, compiling takes longer than it saves
         "synchronous_commit": "on",
         "timezone": "UTC",
         "log_timezone": "UTC",
@@ -47,7 +47,7 @@ SETTINGS: Mapping[str, str] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Embedded:
-    """An embedded server by its directory; nothing of it exists before the first lease."""
+    """The embedded server in a directory; the first lease creates it."""
 
     directory: Path = MEDIA
     programs: Path = field(default_factory=binaries.wheel)
@@ -55,14 +55,14 @@ class Embedded:
 
     @property
     def cluster(self) -> Cluster:
-        """The cluster in the directory."""
+        """The cluster in `directory`."""
         return Cluster(self.directory, self.programs, self.settings)
 
     @contextmanager
     def lease(self) -> Iterator[Server]:
-        """Has the server running for as long as the block lasts.
+        """Keeps the server running for the length of the block, and yields it; raises MediaError.
 
-        The environment must name no other meanwhile (libpq.replaced); connection.database() sees to it.
+        Call it within libpq.environment({}), as choice.database() does: PG* variables would interfere.
         """
         with self._locked():
             server = self.cluster.start()
@@ -75,14 +75,14 @@ class Embedded:
                 self._end(users, server)
 
     def start(self) -> Server:
-        """Starts the server if needed and has it kept until `stop`."""
-        with libpq.replaced({}), self._locked():
+        """Starts the server if necessary and keeps it running until `stop`; raises MediaError."""
+        with libpq.environment({}), self._locked():
             server = self.cluster.start()
             (self.directory / "kept").write_text(server.identity)
             return server
 
     def stop(self) -> bool:
-        """Stops the server, whoever uses it; returns whether it was running."""
+        """Stops the server even if it is in use; returns whether it was running."""
         if not self.directory.exists():
             return False
         with self._locked():
@@ -93,26 +93,26 @@ class Embedded:
             return server is not None
 
     def address(self, server: Server) -> str | None:
-        """Returns the URL, password included, for tools that know no sockets; None if it has none."""
+        """Returns the URL (with password) on 127.0.0.1, for tools without socket support, or None."""
         if not server.listens:
             return None
         return f"postgresql://{USER}:{self.cluster.password}@{LOOPBACK}:{server.port}/{DATABASE}"
 
     def _end(self, users: int, server: Server) -> None:
-        """Ends a lease, and the server with the last of them."""
+        """Ends a lease; stops the server if it was the last one."""
         try:
             fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return  # another process is at work: the last one stops the server
+            return  # another process has a lease: the last one stops the server
         finally:
             os.close(users)
-        if not self._is_kept(server) and not _has_guests(server):
-            with suppress(MediaError):  # the command's own work is done: what runs on, the next one finds
+        if not self._is_kept(server) and not _has_other_sessions(server):
+            with suppress(MediaError):  # the command has succeeded, and the next one can stop the server
                 self.cluster.stop(server)
 
     def _is_kept(self, server: Server) -> bool:
-        kept = self.directory / "kept"
-        return kept.exists() and kept.read_text() == server.identity
+        marker = self.directory / "kept"
+        return marker.exists() and marker.read_text() == server.identity
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -133,31 +133,31 @@ class Embedded:
             ) from error
 
 
-def _has_guests(server: Server) -> bool:
-    """Returns whether others (BI tools, psql, dbt on its own) are connected, and still are a moment later."""
+def _has_other_sessions(server: Server) -> bool:
+    """Returns whether other programs (BI tools, psql, dbt) are connected, and stay so for a second."""
     for _ in range(10):
         try:
             with server.connect(DATABASE) as connection:
-                guests = connection.execute(
+                sessions = connection.execute(
                     "select 1 from pg_stat_activity"
                     " where backend_type = 'client backend' and pid <> pg_backend_pid()"
                 ).fetchall()
         except psycopg.OperationalError:
             return False
-        if not guests:
+        if not sessions:
             return False
-        time.sleep(0.1)  # our own connections of a moment ago may still be on their way out
+        time.sleep(0.1)  # our own last connections may not have closed yet
     return True
 
 
 def profile(directory: Path = MEDIA) -> str:
-    """Returns profiles.example.yml with the embedded server of this checkout in place of the default host.
+    """Returns profiles.example.yml with the embedded server's socket directory as the default host.
 
-    The default port stays: the socket answers under it, whatever port the server has. Quotes and braces of a
-    directory's name are written so that neither YAML nor Jinja sees any.
+    The default port stays, because the socket is linked under it (Cluster.start). Quotes, backslashes and
+    braces in the directory's name are escaped for YAML and Jinja.
     """
     cluster = Embedded(directory).cluster
-    host = re.sub(r"""["'\\\\{}]""", lambda odd: f"\\\\x{ord(odd[0]):02x}", str(cluster.socket_directory))
+    host = re.sub(r"""["'\\\\{}]""", lambda match: f"\\\\x{ord(match[0]):02x}", str(cluster.socket_directory))
     example = (CHECKOUT / "profiles.example.yml").read_text()
     return example.replace("'127.0.0.1'", f"'{host}'")
 

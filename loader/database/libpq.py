@@ -1,4 +1,4 @@
-"""The environment variables that tell libpq, and with it psycopg, psql and dbt, where to connect."""
+"""The environment variables that tell libpq (psycopg, psql, dbt) where to connect."""
 
 from __future__ import annotations
 
@@ -8,32 +8,34 @@ from contextlib import contextmanager
 
 import psycopg
 
-# Those of libpq's variables that do not say where or as whom to connect.
-MANNERS = {"PGAPPNAME", "PGCLIENTENCODING", "PGCONNECT_TIMEOUT", "PGDATESTYLE", "PGGEQO", "PGOPTIONS", "PGTZ"}
+# These do not say where, or as which user, to connect.
+NON_CONNECTION_VARIABLES = {
+    *("PGAPPNAME", "PGCLIENTENCODING", "PGCONNECT_TIMEOUT", "PGDATESTYLE", "PGGEQO", "PGOPTIONS", "PGTZ")
+}
 
 KEYWORDS: Mapping[str, str] = {
     option.envvar.decode(): option.keyword.decode()
     for option in psycopg.pq.Conninfo.get_defaults()
-    if option.envvar is not None and option.envvar.decode() not in MANNERS
+    if option.envvar is not None and option.envvar.decode() not in NON_CONNECTION_VARIABLES
 } | {"PGSERVICEFILE": ""}
-"""PGHOST → host, …; libpq reads PGSERVICEFILE by itself, and older ones have no keyword for it."""
+"""PGHOST → host, …; no keyword for PGSERVICEFILE, because older versions of libpq have none."""
 
 
-def named() -> dict[str, str]:
-    """Returns the variables that are set; as for libpq, an empty one is not."""
+def variables_set() -> dict[str, str]:
+    """Returns the connection variables that are set; like libpq, treats an empty one as not set."""
     return {name: value for name in KEYWORDS if (value := os.environ.get(name))}
 
 
-def without(environment: Mapping[str, str]) -> dict[str, str]:
-    """Returns an environment less these variables."""
+def stripped(environment: Mapping[str, str]) -> dict[str, str]:
+    """Returns the environment without the connection variables."""
     return {name: value for name, value in environment.items() if name not in KEYWORDS}
 
 
 @contextmanager
-def replaced(env: Mapping[str, str]) -> Iterator[None]:
-    """Has os.environ name the database of `env` and no other for as long as the block lasts.
+def environment(env: Mapping[str, str]) -> Iterator[None]:
+    """Replaces the connection variables in os.environ with those of `env` for the length of the block.
 
-    Arguments alone would not do: PGSERVICE, PGHOSTADDR and PGREQUIREAUTH have a say in every connection.
+    Connection arguments are not enough: PGSERVICE, PGHOSTADDR and PGREQUIREAUTH affect every connection.
     """
     before = {name: os.environ.pop(name) for name in KEYWORDS if name in os.environ}
     os.environ.update(env)

@@ -1,11 +1,11 @@
-"""Brings a database to the form that this version declares in loader/database/schema/*.sql.
+"""Migrates a database to the schema that this version declares in loader/database/schema/*.sql.
 
-The files are idempotent and applied all together, in filename order, in one transaction: at any moment a
-database has either the old form or the new one. Whether anything changed is read from the catalogue.
+The files are idempotent. All of them are applied in filename order, in one transaction, so a database always
+has either the old schema or the new one. Comparing the catalogue before and after shows whether it changed.
 
-A file says what a new database gets (`create table if not exists …`) and, directly below, the steps that
-bring a database of an earlier release to the same form (`media_ops.add_column` and others, 02_functions.sql).
-tests/python/test_releases.py fails where a step is missing.
+Each file declares a table for new databases (`create table if not exists …`) and, directly below, the steps
+that migrate the database of an earlier release (`media_ops.add_column` and others, 02_functions.sql).
+tests/python/test_releases.py fails if a step is missing.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ from loader.errors import MediaError
 
 SCHEMA = Path(__file__).parent / "schema"
 CATALOGUE = Path(__file__).parent / "catalogue.sql"
-LOCK = 6_510_615_423  # any number, the same for all who migrate
-LOCK_TIMEOUT = "5s"  # while a change waits for a table, everyone else waits behind it
+LOCK = 6_510_615_423  # an arbitrary number, shared by all migrations
+LOCK_TIMEOUT = "5s"  # while we wait for a table, all other sessions queue behind us
 
 
 def migrate(connection: psycopg.Connection, schema: Path = SCHEMA) -> bool:
     """Applies the files of `schema`; returns whether that changed anything.
 
-    Raises MediaError, with nothing changed, where someone holds a table for longer than LOCK_TIMEOUT.
+    Raises MediaError, with nothing changed, if a table stays locked for longer than LOCK_TIMEOUT, if a
+    privilege is missing, or if a file fails.
     """
     try:
         with connection.transaction():
@@ -37,7 +38,7 @@ def migrate(connection: psycopg.Connection, schema: Path = SCHEMA) -> bool:
             role = connection.execute("select current_setting('role')").fetchone()
             for file in sorted(schema.glob("*.sql")):
                 _apply(connection, file)
-            # 00_roles.sql went on as the owner
+            # 00_roles.sql switched to the owner's role
             connection.execute("select set_config('role', %s, true)", role)
             connection.execute(
                 "insert into media_ops.applied_schema (digest) values (%s) on conflict do nothing",
@@ -45,19 +46,17 @@ def migrate(connection: psycopg.Connection, schema: Path = SCHEMA) -> bool:
             )
             return catalogue(connection) != before
     except psycopg.errors.LockNotAvailable as error:
-        raise MediaError(
-            f"nothing was changed, because {_holders(connection)}: try again when done"
-        ) from error
+        raise MediaError(f"nothing was changed, because {_holders(connection)}: try again later") from error
     except psycopg.errors.InsufficientPrivilege as error:
         raise MediaError(
-            f"nothing was changed, because {connection.info.user} may not ({error.diag.message_primary}):"
-            f" migrate as {_owner(connection)}, who needs createrole, and where another made the media_ roles"
-            " the admin option on them"
+            f"nothing was changed, because {connection.info.user} may not migrate"
+            f" ({error.diag.message_primary}): migrate as {_owner(connection)}, who needs createrole, and the"
+            " admin option on the media_ roles if another user created them"
         ) from error
 
 
 def is_current(connection: psycopg.Connection) -> bool:
-    """Returns whether this version's form, or one that came after it, was applied to the database."""
+    """Returns whether this version's schema was applied (a later version's may have been applied since)."""
     try:
         with connection.transaction():
             found = connection.execute(
@@ -71,13 +70,13 @@ def is_current(connection: psycopg.Connection) -> bool:
 
 
 def catalogue(connection: psycopg.Connection) -> list[tuple[str, str, str]]:
-    """Returns the form of the database: kind, name and state of all that the schema can change."""
+    """Returns (kind, name, definition) of every object that the schema files can change."""
     return connection.execute(CATALOGUE.read_bytes()).fetchall()
 
 
 @cache
 def digest(schema: Path = SCHEMA) -> str:
-    """Returns the digest of the files of `schema`."""
+    """Returns the sha256 of the files of `schema`, in hexadecimal."""
     contents = hashlib.sha256()
     for file in sorted(schema.glob("*.sql")):
         contents.update(f"{file.name}\0".encode() + file.read_bytes() + b"\0")
@@ -106,7 +105,7 @@ def _owner(connection: psycopg.Connection) -> str:
 
 
 def _holders(connection: psycopg.Connection) -> str:
-    """Names the sessions that hold our tables, the oldest transaction first."""
+    """Describes the sessions that have locked our tables, oldest transaction first."""
     sessions = connection.execute(
         """
         select distinct pid, usename, coalesce(nullif(application_name, ''), 'a session'), xact_start

@@ -1,4 +1,4 @@
-"""A running PostgreSQL as its postmaster.pid describes it, and what a crash leaves behind of one."""
+"""Finds a running PostgreSQL server by its postmaster.pid, and cleans up after a crashed one."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ import psycopg
 
 USER = DATABASE = "media"
 LOOPBACK = "127.0.0.1"
-PATIENCE_SECONDS = 5.0
+STOP_TIMEOUT_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server of ours: its superuser and its database are both called media."""
+    """A running embedded server; its superuser and its database are both called media."""
 
     socket_directory: Path
     port: int
     listens: bool
-    """Whether 127.0.0.1 answers too: not if another program had taken the port."""
+    """Whether it also listens on 127.0.0.1: false if another program had taken the port."""
     identity: str
-    """Process id and start time: another start is another server."""
+    """Process id and start time, so that a restarted server is a different one."""
 
     def accepts(self) -> bool:
-        """Returns whether someone listens on the socket, ready or not (starting up, shutting down)."""
+        """Returns whether the socket accepts connections, even if the server is starting or stopping."""
         with socket.socket(socket.AF_UNIX) as probe, contextlib.suppress(OSError):
             probe.connect(str(self.socket_directory / f".s.PGSQL.{self.port}"))
             return True
         return False
 
     def environment(self) -> dict[str, str]:
-        """Returns what libpq has to know to connect through the socket."""
+        """Returns the PG* variables for a connection through the socket."""
         return {
             "PGHOST": str(self.socket_directory),
             "PGPORT": str(self.port),
@@ -56,7 +56,7 @@ class Server:
 
 
 def running_server(data: Path) -> Server | None:
-    """Returns the server of a data directory: a socket that answers is the proof, a left file is not."""
+    """Returns the server that runs on a data directory; None if its socket does not accept connections."""
     lines = _postmaster_file(data)
     if len(lines) < 6:
         return None
@@ -65,7 +65,7 @@ def running_server(data: Path) -> Server | None:
 
 
 def port_is_free(port: int) -> bool:
-    """Returns whether a server could listen on this port of 127.0.0.1 now."""
+    """Returns whether this port of 127.0.0.1 is free."""
     with socket.socket(socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -76,10 +76,10 @@ def port_is_free(port: int) -> bool:
 
 
 def clear_leftovers(data: Path, socket_directory: Path) -> None:
-    """Ends the processes of a server that no longer answers and removes lock files that would stop the next.
+    """Ends the processes of a server that no longer answers, and removes its lock files.
 
-    Sessions outlive a killed postmaster for a moment, and after a restart of the machine another program may
-    have the process id that a lock file names: PostgreSQL then takes it for its own and refuses to start.
+    Sessions outlive a killed postmaster for a moment. After a reboot, another program may have the process id
+    in a lock file: PostgreSQL then assumes that a server is running and refuses to start.
     """
     lines = _postmaster_file(data)
     postmaster = int(lines[0]) if lines and lines[0].isdigit() else 0
@@ -87,9 +87,9 @@ def clear_leftovers(data: Path, socket_directory: Path) -> None:
     for process in ours:
         if process.pid == postmaster:
             _signal(process, signal.SIGINT)
-    for process in psutil.wait_procs(ours, timeout=PATIENCE_SECONDS)[1]:
+    for process in psutil.wait_procs(ours, timeout=STOP_TIMEOUT_SECONDS)[1]:
         _signal(process, signal.SIGKILL)
-    psutil.wait_procs(ours, timeout=PATIENCE_SECONDS)
+    psutil.wait_procs(ours, timeout=STOP_TIMEOUT_SECONDS)
     if postmaster not in unknown:
         for lock in (data / "postmaster.pid", *socket_directory.glob(".s.PGSQL.*")):
             lock.unlink(missing_ok=True)
@@ -108,7 +108,7 @@ def _postmaster_file(data: Path) -> list[str]:
 
 
 def _postgres_processes(data: Path) -> tuple[list[psutil.Process], set[int]]:
-    """Returns the processes that work in the data directory, and the ids of those that hide where."""
+    """Returns the processes of the data directory, and the ids of those whose directory is unreadable."""
     ours, unknown = [], set()
     for process in psutil.process_iter(["name"]):
         if process.info["name"] != "postgres":

@@ -1,1 +1,1 @@
-"""The whole product on sample data, on a database and an S3 of its own."""
+"""Runs the whole product on sample data, with its own database and its own S3."""

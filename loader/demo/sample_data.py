@@ -1,4 +1,4 @@
-"""The demo's sample data: three clients, two partners with habits of their own, always the same figures."""
+"""The demo's sample data: three clients, two partners with different formats; the same figures every time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STRATEGIES = ("Prospecting", "Retargeting")
 SIZES = ("300x250", "728x90", "160x600", "320x50", "970x250")
 
 FEEDS = f"""\
-# Written by `media demo`: two partners who deliver to an S3 that exists only while the demo runs.
+# Written by `media demo`: two partners, whose files are in an S3 that exists only while the demo runs.
 feeds:
   trade_desk:
     location: s3://{BUCKET}/ttd/
@@ -61,7 +61,7 @@ feeds:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What one creative did on one day."""
+    """The figures of one creative on one day, as a partner reports them."""
 
     client: str
     date: date
@@ -76,17 +76,17 @@ class Line:
 
 
 def lines(client: str, day: date) -> list[Line]:
-    """Returns a client's thirty lines of a day, the same whenever asked for."""
-    chance = random.Random(f"{client} {day}")
+    """Returns a client's thirty lines of a day; every call returns the same."""
+    rng = random.Random(f"{client} {day}")
     weekend = 0.7 if day.weekday() > 4 else 1.0
     found = []
     for number, campaign in enumerate(CAMPAIGNS[client]):
         for strategy in STRATEGIES:
             for size in SIZES:
-                impressions = int(chance.randint(4_000, 20_000) * weekend / (number + 1))
-                clicks = impressions * chance.randint(4, 14) // 1_000
-                conversions = clicks * chance.randint(2, 9) // 100
-                revenue = Decimal(conversions * chance.randint(1_800, 6_500)) / 100
+                impressions = int(rng.randint(4_000, 20_000) * weekend / (number + 1))
+                clicks = impressions * rng.randint(4, 14) // 1_000
+                conversions = clicks * rng.randint(2, 9) // 100
+                revenue = Decimal(conversions * rng.randint(1_800, 6_500)) / 100
                 creative = f"{campaign} {strategy.lower()} {size}"
                 placement = f"{strategy} {size}"
                 found.append(
@@ -99,45 +99,45 @@ def lines(client: str, day: date) -> list[Line]:
 
 
 def trade_desk_lines(day: date) -> list[Line]:
-    """Returns a day of the clients who advertise through the first partner."""
+    """Returns the first partner's lines of a day."""
     return [line for client in TRADE_DESK_CLIENTS for line in lines(client, day)]
 
 
-def scaled(given: Sequence[Line], campaign: str, percent: int) -> list[Line]:
-    """Returns the lines with one campaign's impressions restated."""
+def scaled(original: Sequence[Line], campaign: str, percent: int) -> list[Line]:
+    """Returns the lines with one campaign's impressions scaled to `percent` of the original."""
     return [
         replace(line, impressions=line.impressions * percent // 100) if line.campaign == campaign else line
-        for line in given
+        for line in original
     ]
 
 
-def trade_desk_file(given: Sequence[Line], extra: Sequence[str] = ()) -> bytes:
-    """Writes the first partner's file: commas, dollars, gzip; `extra` lines as they are."""
+def trade_desk_file(content: Sequence[Line], extra: Sequence[str] = ()) -> bytes:
+    """Returns a file of the first partner (commas, dollars, gzip); `extra` are raw lines to append."""
     header = "Date,Advertiser,Campaign,Strategy,Placement,Creative,Imps,Clicks,Conversions,Revenue"
     rows = (
         f"{line.date},{line.client},{line.campaign},{line.strategy},{line.placement},{line.creative},"
         f'"{line.impressions:,}",{line.clicks},{line.conversions},${line.revenue}'
-        for line in given
+        for line in content
     )
     return gzip.compress("\n".join([header, *rows, *extra, ""]).encode(), mtime=0)
 
 
-def social_file(given: Sequence[Line]) -> bytes:
-    """Writes the second partner's file: semicolons, decimal commas, dates and letters of its country."""
+def social_file(content: Sequence[Line]) -> bytes:
+    """Returns a file of the second partner: semicolons, decimal commas, German dates and titles, Latin-1."""
     header = "Datum;Kampagne;Strategie;Platzierung;Werbemittel;Impressionen;Klicks;Conversions;Umsatz"
     rows = (
         f"{line.date:%d.%m.%Y};{line.campaign};{line.strategy};{line.placement};{line.creative};"
         f"{line.impressions};{line.clicks};{line.conversions};{str(line.revenue).replace('.', ',')}"
-        for line in given
+        for line in content
     )
     return "\r\n".join([header, *rows, ""]).encode("latin-1")
 
 
 def trade_desk_key(day: date) -> str:
-    """Returns the key of the first partner's file of a day."""
+    """Returns the key of the first partner's file for a day."""
     return f"ttd/{day}.csv.gz"
 
 
 def social_key(day: date, suffix: str = "") -> str:
-    """Returns the key of the second partner's file of a day."""
+    """Returns the key of the second partner's file for a day."""
     return f"social/Café Zürich/{day:%Y%m%d}{suffix}.csv"

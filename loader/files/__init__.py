@@ -1,1 +1,1 @@
-"""What a partner's file says: feeds.yml, the formats, and from a cell's text to a value."""
+"""Reads partners' files: feeds.yml, the file formats, and the values of cells."""

@@ -1,4 +1,4 @@
-"""The columns of `media.staging_media_raw` that a file fills: the loader's one list of them."""
+"""The columns of `media.staging_media_raw` that come from a file: the loader's only list of them."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ STAGED: Mapping[str, Kind] = {
     "conversions": "count",
     "conversion_revenue": "amount",
 }
-"""In the order in which COPY sends them."""
+"""The kind of each column, in the order of COPY."""
 
 MAPPED = tuple(column for column, kind in STAGED.items() if kind != "client")
-"""What a feed maps under `columns`; the client has a setting of its own."""
+"""The columns that a feed can map under `columns`; the client has its own setting."""
 
 REQUIRED = ("date", "impressions")
 
-# The first rule that a row breaks is the reason for which it is rejected: date, then numbers, names, client.
+# A row is rejected for the first rule that it breaks: date, then numbers, names, client.
 _RANK = {"date": 0, "count": 1, "share": 1, "amount": 1, "name": 2, "client": 3}
 CHECKED = tuple(sorted(STAGED, key=lambda column: _RANK[STAGED[column]]))
-"""In the order in which a row's cells are checked."""
+"""The columns in the order in which a row's cells are checked."""

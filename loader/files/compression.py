@@ -1,7 +1,7 @@
-"""Unpacks a stream as its own first bytes say, with memory that does not grow with the content.
+"""Decompresses a stream, in bounded memory; its first bytes determine the compression.
 
-What a damaged archive does is a ContentError; what the source's `read` raises passes through untouched, so
-that a broken connection is never taken for a broken file.
+A damaged archive raises ContentError. Errors of the source's `read` are passed on unchanged, so that a broken
+connection is never mistaken for a broken file.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ import zstandard
 from loader.errors import ContentError
 
 CHUNK = 1 << 16
-MEMORY = 1 << 27  # what an archive may ask for as its dictionary or window: all of xz -9 and zstd --ultra
-IN_MEMORY = 1 << 23  # a zip up to this size is not written to disk
+MAX_WINDOW_BYTES = 1 << 27  # the largest dictionary or window accepted: enough for xz -9 and zstd --ultra
+ZIP_BYTES_IN_MEMORY = 1 << 23  # a larger zip is written to a temporary file
 
 
-class _Worker(Protocol):
-    """What zlib, bz2, lzma and zstandard have in common; `needs_input` and `limit` are of the middle two."""
+class _Decompressor(Protocol):
+    """The interface of zlib, bz2, lzma and zstandard; only bz2 and lzma have `needs_input` and `limit`."""
 
     @property
     def eof(self) -> bool: ...
@@ -43,52 +43,54 @@ class _Worker(Protocol):
 
 
 @dataclass(frozen=True)
-class _Packing:
-    """A compressed format; `step` bytes unpack to some 30 MB at the very worst, or to `limit` at once."""
+class _Compression:
+    """A compression; `step` input bytes decompress to 30 MB at most, or to at most `limit` bytes per call."""
 
     name: str
     magic: re.Pattern[bytes]
     step: int
-    worker: Callable[[], Any]
+    new_decompressor: Callable[[], Any]
     errors: tuple[type[Exception], ...]
     limit: tuple[int, ...] = ()
 
 
-PACKINGS = (
-    _Packing("gzip", re.compile(rb"\x1f\x8b\x08"), 1 << 14, lambda: zlib.decompressobj(31), (zlib.error,)),
-    _Packing(
-        "bzip2",  # its first three bytes alone could begin a header
+COMPRESSIONS = (
+    _Compression(
+        "gzip", re.compile(rb"\x1f\x8b\x08"), 1 << 14, lambda: zlib.decompressobj(31), (zlib.error,)
+    ),
+    _Compression(
+        "bzip2",  # a CSV header could start with the first three bytes alone
         re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"),
         1 << 10,
         bz2.BZ2Decompressor,
         (OSError, ValueError, EOFError),
-        (1 << 22,),  # a block of some forty bytes may hold 45 MB
+        (1 << 22,),  # a block of about 40 bytes can hold 45 MB
     ),
-    _Packing(
+    _Compression(
         "xz",
         re.compile(rb"\xfd7zXZ\x00"),
         1 << 10,
-        lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MEMORY),
+        lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MAX_WINDOW_BYTES),
         (lzma.LZMAError, EOFError),
         (1 << 22,),
     ),
-    _Packing(
+    _Compression(
         "zstd",
         re.compile(rb"\x28\xb5\x2f\xfd"),
         1 << 10,
-        lambda: zstandard.ZstdDecompressor(max_window_size=MEMORY).decompressobj(),
+        lambda: zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW_BYTES).decompressobj(),
         (zstandard.ZstdError,),
     ),
 )
-ZIP = re.compile(rb"PK(\x03\x04|\x05\x06)")  # the second: a zip without members
+ZIP = re.compile(rb"PK(\x03\x04|\x05\x06)")  # the second is a zip without members
 MAGIC_BYTES = 10
 
 
 def decompressed(stream: BinaryIO) -> BinaryIO:
-    """Returns the unpacked content of a stream: as it is, gzip, bzip2, xz, zstd, or a zip's only member.
+    """Returns the content of a stream that is plain, gzip, bzip2, xz, zstd, or a zip with one member.
 
-    The result's `read` raises ContentError where the archive is broken, truncated or not one file. Closing it
-    leaves `stream` open.
+    The result's `read` raises ContentError if the archive is broken, truncated, or a zip without exactly one
+    member. Closing the result leaves `stream` open.
     """
     head = b""
     while len(head) < MAGIC_BYTES and (more := stream.read(MAGIC_BYTES - len(head))):
@@ -97,12 +99,12 @@ def decompressed(stream: BinaryIO) -> BinaryIO:
     if ZIP.match(head):
         chunks = _only_member(chunks)
     else:
-        packing = next((packing for packing in PACKINGS if packing.magic.match(head)), None)
-        chunks = _unpacked(chunks, packing) if packing else chunks
-    return io.BufferedReader(_Content(chunks), CHUNK)
+        compression = next((one for one in COMPRESSIONS if one.magic.match(head)), None)
+        chunks = _decompress(chunks, compression) if compression else chunks
+    return io.BufferedReader(_ChunkReader(chunks), CHUNK)
 
 
-class _Content(io.RawIOBase):
+class _ChunkReader(io.RawIOBase):
     """A file object that reads from an iterator of chunks."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
@@ -130,54 +132,54 @@ def _chunks(head: bytes, stream: BinaryIO) -> Iterator[bytes]:
         yield chunk
 
 
-def _unpacked(chunks: Iterator[bytes], packing: _Packing) -> Iterator[bytes]:
-    """Unpacks member after member; zeros may stand between and after them (gzip and xz allow that)."""
-    worker: _Worker | None = None
-    begun = False
+def _decompress(chunks: Iterator[bytes], compression: _Compression) -> Iterator[bytes]:
+    """Decompresses all members; gzip and xz allow padding with zeros between and after them."""
+    decompressor: _Decompressor | None = None
+    started = False
     for chunk in chunks:
-        for start in range(0, len(chunk), packing.step):
-            data = chunk[start : start + packing.step]
+        for start in range(0, len(chunk), compression.step):
+            data = chunk[start : start + compression.step]
             while data:
-                if worker is None:
-                    data = data.lstrip(b"\0") if begun else data
+                if decompressor is None:
+                    data = data.lstrip(b"\0") if started else data
                     if not data:
                         break
-                    worker, begun = packing.worker(), True
+                    decompressor, started = compression.new_decompressor(), True
                 while True:
                     try:
-                        unpacked = worker.decompress(data, *packing.limit)
-                    except packing.errors as error:
+                        unpacked = decompressor.decompress(data, *compression.limit)
+                    except compression.errors as error:
                         raise ContentError(
-                            f"the {packing.name} archive is broken ({_words(error)}):"
+                            f"the {compression.name} archive is broken ({_reason(error)}):"
                             " have the file delivered again"
                         ) from error
                     yield unpacked
-                    if not packing.limit or worker.eof or worker.needs_input:
+                    if not compression.limit or decompressor.eof or decompressor.needs_input:
                         break
-                    data = b""  # it has kept what it has not unpacked yet
-                data = worker.unused_data if worker.eof else b""
-                worker = None if worker.eof else worker
-    if worker is not None:
-        raise ContentError(f"the {packing.name} archive is truncated: have the file delivered again")
+                    data = b""  # it buffers the input that it has not decompressed yet
+                data = decompressor.unused_data if decompressor.eof else b""
+                decompressor = None if decompressor.eof else decompressor
+    if decompressor is not None:
+        raise ContentError(f"the {compression.name} archive is truncated: have the file delivered again")
 
 
 def _only_member(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Unpacks a zip's only member; its directory stands at its end, so that it has to be kept first."""
-    with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as kept:
+    """Decompresses a zip's only member; needs the whole zip first, because its directory is at the end."""
+    with tempfile.SpooledTemporaryFile(max_size=ZIP_BYTES_IN_MEMORY) as spool:
         for chunk in chunks:
-            kept.write(chunk)
-        kept.seek(0)
+            spool.write(chunk)
+        spool.seek(0)
         try:
-            with zipfile.ZipFile(kept) as archive, _member(archive) as member:
+            with zipfile.ZipFile(spool) as archive, _member(archive) as member:
                 while chunk := member.read(CHUNK):
                     yield chunk
         except OSError as error:
-            if error.errno is not None:  # the disk's, not the archive's
+            if error.errno is not None:  # an error of the disk, not of the archive
                 raise
             raise _broken_zip(error) from error
         except (
             *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError),
-            *(RuntimeError, ValueError, OverflowError, IndexError),  # encrypted, unknown method, wild offsets
+            *(RuntimeError, ValueError, OverflowError, IndexError),  # encrypted, unknown method, bad offsets
         ) as error:
             raise _broken_zip(error) from error
 
@@ -185,13 +187,13 @@ def _only_member(chunks: Iterator[bytes]) -> Iterator[bytes]:
 def _member(archive: zipfile.ZipFile) -> IO[bytes]:
     members = [member for member in archive.infolist() if not member.is_dir()]
     if len(members) != 1:
-        raise ContentError(f"the zip archive holds {len(members)} files: have it delivered with exactly one")
+        raise ContentError(f"the zip archive has {len(members)} files: have it delivered with exactly one")
     return archive.open(members[0])
 
 
 def _broken_zip(error: Exception) -> ContentError:
-    return ContentError(f"the zip archive cannot be read ({_words(error)}): have the file delivered again")
+    return ContentError(f"the zip archive cannot be read ({_reason(error)}): have the file delivered again")
 
 
-def _words(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__

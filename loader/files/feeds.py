@@ -1,4 +1,4 @@
-"""feeds.yml: which partner delivers where, in which format, and which header stands for which column."""
+"""Reads and validates feeds.yml: each feed's location, file format and column mapping."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LOCATION = re.compile(r"s3://(?P<bucket>[A-Za-z0-9][A-Za-z0-9._-]+)(?:/(?P<prefi
 
 
 def _text(value: object) -> object:
-    """Takes YAML's numbers and dates for the text that stands there; true and null stay errors."""
+    """Converts numbers and dates from YAML to text, leaving booleans and null to be rejected."""
     number_or_date = isinstance(value, int | float | date) and not isinstance(value, bool)
     return str(value) if number_or_date else value
 
@@ -34,7 +34,7 @@ class _Part(BaseModel):
 
 
 class Source(_Part):
-    """Where a column's text comes from: exactly one of a header, a 1-based position, a constant."""
+    """The source of a column's text: exactly one of a header, a 1-based position, a constant."""
 
     header: Text | None = None
     position: Annotated[int, Field(ge=1, strict=True)] | None = None
@@ -46,51 +46,51 @@ class Source(_Part):
         return value if isinstance(value, dict | Source) else {"header": value}
 
     @model_validator(mode="after")
-    def _is_one(self) -> Source:
+    def _has_exactly_one(self) -> Source:
         if sum(part is not None for part in (self.header, self.position, self.constant)) != 1:
             raise ValueError("give the partner's header, {position: N} or {constant: TEXT}")
         return self
 
 
 class Client(_Part):
-    """Whose figures they are: exactly one of a column, a group of the key, a name or id."""
+    """How the client of a row is found: exactly one of a column, a group of the key, a fixed name or id."""
 
     column: Source | None = None
     key_group: str | None = None
     name: Text | None = None
 
     @model_validator(mode="after")
-    def _is_one(self) -> Client:
+    def _has_exactly_one(self) -> Client:
         if sum(part is not None for part in (self.column, self.key_group, self.name)) != 1:
             raise ValueError("give one of {column: HEADER}, {key_group: GROUP} and {name: NAME}")
         return self
 
 
-def _mapped(columns: object) -> object:
-    """Leaves out what is mapped to nothing, and checks that the rest are columns and the required ones."""
+def _checked_columns(columns: object) -> object:
+    """Removes columns that are mapped to null; checks that the rest exist and include the required ones."""
     if not isinstance(columns, dict):
         return columns
     mapped = {column: source for column, source in columns.items() if source is not None}
     if unknown := [str(column) for column in mapped if column not in MAPPED]:
-        raise ValueError(f"{unknown[0]} is not a column: there are {', '.join(MAPPED)}")
+        raise ValueError(f"{unknown[0]} is not a column: use {', '.join(MAPPED)}")
     if missing := [column for column in REQUIRED if column not in mapped]:
         raise ValueError(f"{missing[0]} is required")
     return mapped
 
 
-Columns = Annotated[dict[str, Source], BeforeValidator(_mapped)]
-"""Where each column of media.staging_media_raw comes from; a column that is left out comes from nowhere."""
+Columns = Annotated[dict[str, Source], BeforeValidator(_checked_columns)]
+"""The source of each mapped column of media.staging_media_raw."""
 
 
 class KeyMatch(NamedTuple):
-    """What an object's key says by itself."""
+    """The date and client in an object's key; None if the key has none."""
 
     date: date | None
     client: str | None
 
 
 class Feed(_Part):
-    """One partner's daily files; its location, a folder, is its identity."""
+    """A partner's daily files; the location, a folder that ends in /, identifies the feed."""
 
     name: str
     location: str
@@ -103,14 +103,14 @@ class Feed(_Part):
 
     @model_validator(mode="before")
     @classmethod
-    def _with_folder(cls, value: Any) -> Any:
-        """Ends the location in a slash: s3://acme/ttd is the same folder, and not s3://acme/ttd2."""
+    def _with_slash(cls, value: Any) -> Any:
+        """Adds a slash to the location, so that s3://acme/ttd does not match s3://acme/ttd2/."""
         if isinstance(value, dict) and isinstance(location := value.get("location"), str):
             return {**value, "location": location if location.endswith("/") else f"{location}/"}
         return value
 
     @model_validator(mode="after")
-    def _is_whole(self) -> Feed:
+    def _is_consistent(self) -> Feed:
         if not LOCATION.fullmatch(self.location):
             raise ValueError("location: give s3://BUCKET/FOLDER/")
         group = self.client.key_group
@@ -120,17 +120,17 @@ class Feed(_Part):
 
     @property
     def bucket(self) -> str:
-        """The location's bucket."""
+        """The bucket of the location."""
         return self.location.removeprefix("s3://").partition("/")[0]
 
     @property
     def prefix(self) -> str:
-        """What the keys begin with; empty for a whole bucket."""
+        """The prefix of the feed's keys; empty for a whole bucket."""
         return self.location.removeprefix("s3://").partition("/")[2]
 
     def match(self, key: str) -> KeyMatch | None:
-        """Returns what a key of the feed's bucket says; None if it is none of the feed's objects."""
-        if not key.startswith(self.prefix) or key.endswith("/"):  # what ends in a slash stands for a folder
+        """Returns the date and client in a key of the feed's bucket; None if the feed does not match it."""
+        if not key.startswith(self.prefix) or key.endswith("/"):  # a key that ends in / is a folder
             return None
         found = self.key_pattern.search(key)
         if found is None:
@@ -139,114 +139,115 @@ class Feed(_Part):
         return KeyMatch(_key_date(groups.get("date"), self.format.date), groups[group] if group else None)
 
     def tolerates(self, bad: int, of: int) -> bool:
-        """Returns whether `bad` rows of `of` (neither counting unknown clients) stay within max_rejected."""
+        """Returns whether `bad` of `of` rows (both without unknown clients) are within max_rejected."""
         return bad <= of * self.max_rejected
 
 
-def _key_date(text: str | None, form: str) -> date | None:
-    """Reads a key's date, written year, month, day, or as in the feed's files; None where it is none."""
+def _key_date(text: str | None, date_format: str) -> date | None:
+    """Parses a date in a key, as YYYYMMDD, YYYY-MM-DD or in the feed's format; None if it is not a date."""
     if text is None:
         return None
-    for candidate, candidate_form in ((re.sub(r"\D", "", text), "%Y%m%d"), (text, form)):
+    for candidate, candidate_format in ((re.sub(r"\D", "", text), "%Y%m%d"), (text, date_format)):
         try:
-            if candidate_form != "%Y%m%d" or len(candidate) == 8:
-                return datetime.strptime(candidate, candidate_form).date()
+            if candidate_format != "%Y%m%d" or len(candidate) == 8:
+                return datetime.strptime(candidate, candidate_format).date()
         except ValueError:
             continue
     return None
 
 
 def feed_of(feeds: Iterable[Feed], bucket: str, key: str) -> Feed | None:
-    """Returns the feed that an object belongs to; raises FeedsError if there are two."""
+    """Returns the feed that an object belongs to, or None. Raises FeedsError if it matches two feeds."""
     found = [feed for feed in feeds if feed.bucket == bucket and feed.match(key)]
     if len(found) > 1:
         names = " and ".join(feed.name for feed in found)
-        raise FeedsError(f"s3://{bucket}/{key} is matched by the feeds {names}: narrow a key_pattern")
+        raise FeedsError(f"s3://{bucket}/{key} matches the feeds {names}: make a key_pattern more specific")
     return found[0] if found else None
 
 
 def read_feeds(path: Path) -> tuple[Feed, ...]:
-    """Reads feeds.yml; raises FeedsError, which names file, feed and field."""
-    declared = _document(path)
-    if odd := next((text for text in _texts(declared) if storable(text) != text), None):
-        raise FeedsError(f"{path}: {quoted(odd)}: no database holds NUL or half a character: take it out")
+    """Reads the feeds in feeds.yml. Raises FeedsError, which names the file, feed and field."""
+    declared = _parsed_yaml(path)
+    if bad := next((text for text in _strings(declared) if storable(text) != text), None):
+        raise FeedsError(f"{path}: {quoted(bad)} contains NUL or an unpaired surrogate: remove it")
     if not isinstance(declared, dict) or set(declared) != {"feeds"}:
-        raise FeedsError(f"{path}: begin with `feeds:` and nothing beside it")
+        raise FeedsError(f"{path}: the file must consist of one top-level key, `feeds:`")
     by_name = {} if declared["feeds"] is None else declared["feeds"]
     if not isinstance(by_name, dict):
-        raise FeedsError(f"{path}: feeds: give each feed under its name")
+        raise FeedsError(f"{path}: feeds: write each feed below its name")
     feeds = tuple(_feed(path, name, fields) for name, fields in by_name.items())
     owners: dict[str, str] = {}
     for feed in feeds:
         if (owner := owners.setdefault(feed.location, feed.name)) != feed.name:
             raise FeedsError(
-                f"{path}: feed {feed.name}: location: {feed.location} is already that of {owner}:"
-                " give each feed its own"
+                f"{path}: feed {feed.name}: location: {feed.location} is already the location of"
+                f" feed {owner}: give each feed its own location"
             )
     return feeds
 
 
-def _texts(document: object) -> Iterator[str]:
-    """Yields every text of a document, which may contain itself (YAML's anchors)."""
-    waiting, seen = [document], set()
-    while waiting:
-        part = waiting.pop()
+def _strings(document: object) -> Iterator[str]:
+    """Yields every string of a document, which may contain itself through YAML anchors."""
+    pending, seen = [document], set()
+    while pending:
+        part = pending.pop()
         if isinstance(part, str):
             yield part
         elif isinstance(part, dict | list | tuple | set) and id(part) not in seen:
             seen.add(id(part))
-            waiting.extend(part)
-            waiting.extend(part.values() if isinstance(part, dict) else ())
+            pending.extend(part)
+            pending.extend(part.values() if isinstance(part, dict) else ())
 
 
 def _feed(path: Path, name: object, fields: object) -> Feed:
     if not isinstance(name, str) or not name.strip():
-        raise FeedsError(f"{path}: feed {name}: write the name in quotes")
+        raise FeedsError(f"{path}: feed {name}: the name must be text: write it in quotes")
     if not isinstance(fields, dict) or "name" in fields:
-        raise FeedsError(f"{path}: feed {name}: give location, client and columns, and no name")
+        raise FeedsError(f"{path}: feed {name}: give location, client and columns; `name` is not a field")
     try:
         return Feed.model_validate({**fields, "name": name})
     except ValidationError as error:
         problems = "; ".join(
-            ": ".join(part for part in (".".join(map(str, found["loc"])), _told(found["msg"])) if part)
+            ": ".join(part for part in (".".join(map(str, found["loc"])), _plain(found["msg"])) if part)
             for found in error.errors(include_url=False, include_context=False, include_input=False)
         )
         raise FeedsError(f"{path}: feed {name}: {problems}") from error
 
 
-def _told(message: str) -> str:
-    return message.removeprefix("Value error, ").replace("Extra inputs are not permitted", "is no such field")
+def _plain(message: str) -> str:
+    """Returns pydantic's message in our words."""
+    return message.removeprefix("Value error, ").replace("Extra inputs are not permitted", "unknown field")
 
 
 class _Loader(yaml.SafeLoader):
-    """A safe loader for which a key given twice is an error, not silently the last."""
+    """A safe loader that refuses duplicate keys; SafeLoader silently uses the last one."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 raise yaml.constructor.ConstructorError(
-                    problem="a name is plain text", problem_mark=key.start_mark
+                    problem="a key must be plain text", problem_mark=key.start_mark
                 )
             if key.tag != "tag:yaml.org,2002:merge" and key.value in seen:
                 raise yaml.constructor.ConstructorError(
-                    problem=f"{key.value} stands there twice", problem_mark=key.start_mark
+                    problem=f"duplicate key {key.value}", problem_mark=key.start_mark
                 )
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 
 
-def _document(path: Path) -> object:
+def _parsed_yaml(path: Path) -> object:
     try:
         return yaml.load(path.read_text(encoding="utf-8-sig"), _Loader)  # a SafeLoader
     except FileNotFoundError as error:
-        raise FeedsError(f"{path} is missing: declare the feeds there, or set MEDIA_FEEDS") from error
+        raise FeedsError(f"{path} does not exist: declare the feeds there, or set MEDIA_FEEDS") from error
     except OSError as error:
         raise FeedsError(f"{path} cannot be read ({error.strerror}): check MEDIA_FEEDS") from error
     except UnicodeDecodeError as error:
         raise FeedsError(f"{path} is not UTF-8: save it as UTF-8") from error
     except yaml.MarkedYAMLError as error:
         line = f" line {error.problem_mark.line + 1}:" if error.problem_mark else ""
-        raise FeedsError(f"{path}:{line} is not YAML: {error.problem}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date that is none
-        raise FeedsError(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
+        raise FeedsError(f"{path}:{line} invalid YAML: {error.problem}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: an impossible date
+        raise FeedsError(f"{path}: invalid YAML: {' '.join(str(error).split())}") from error

@@ -1,4 +1,4 @@
-"""The `format` of a feed in feeds.yml: how its files are written."""
+"""The `format` section of a feed in feeds.yml."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SAMPLE = datetime(2023, 11, 28)
 
 
 class Format(BaseModel):
-    """How the file is written."""
+    """How a feed's files are written: type, encoding, delimiter, and the notation of dates and numbers."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -30,11 +30,11 @@ class Format(BaseModel):
         if len(self.delimiter) != 1 or self.delimiter in '"\r\n\0':
             raise ValueError("delimiter: give one character, not a quote or a line break")
         if self.currency != self.currency.strip() or re.search(r"[0-9+%-]", self.currency):
-            raise ValueError("currency: give the sign alone, without spaces, digits, + - or %")
+            raise ValueError("currency: give only the sign, without spaces, digits, +, - or %")
         try:
             read = datetime.strptime(SAMPLE.strftime(self.date), self.date)
         except (ValueError, re.error) as error:
-            raise ValueError(f"date: {self.date!r} cannot be read back ({error})") from error
+            raise ValueError(f"date: {self.date!r} is not a usable date format ({error})") from error
         if read.date() != SAMPLE.date():
-            raise ValueError(f"date: {self.date!r} does not give year, month and day")
+            raise ValueError(f"date: {self.date!r} does not contain year, month and day")
         return self

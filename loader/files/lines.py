@@ -1,4 +1,4 @@
-"""Bytes to blocks of physical lines of text, with the number of the line that cannot be decoded."""
+"""Decodes a stream of bytes into blocks of lines; errors name the line."""
 
 from __future__ import annotations
 
@@ -9,45 +9,46 @@ from typing import BinaryIO
 
 from loader.errors import ContentError
 
-CHUNK = 1 << 16  # what it makes fits a socket: the server then works while the next one is read
-LONGEST = 1_000_000  # characters of a line, and of a record: more is a lost quote or no such file at all
+CHUNK = 1 << 16  # its rows fit a socket buffer, so that the server works while we read the next chunk
+MAX_CHARACTERS = 1_000_000  # of a line or record: more means an unclosed quote, or a file that is not text
 
 
 def blocks(stream: BinaryIO, encoding: str) -> Iterator[list[str]]:
-    """Yields the lines of a stream with their ends (LF, CR LF or CR), less a byte order mark, many at a time.
+    """Yields blocks of lines with their line ends (LF, CR LF or CR), without a byte order mark.
 
-    Raises ContentError: no bytes, unknown encoding, undecodable bytes, an endless line.
+    Raises ContentError if the stream is empty, the encoding is unknown, bytes cannot be decoded, or a line is
+    longer than MAX_CHARACTERS.
     """
     decoder = _decoder(encoding)
-    done = 0
-    carry = ""
+    lines_before = 0
+    rest = ""
     chunk = stream.read(CHUNK)
     if not chunk:
-        raise ContentError("the file is empty, without even a header: have it delivered again")
-    begun = False
+        raise ContentError("the file is empty: have it delivered again")
+    started = False
     while True:
-        text = _decoded(decoder, chunk, encoding, done, carry)
-        if text and not begun:
-            begun, text = True, text.removeprefix("\ufeff")
-        found = _split(carry + text)
+        text = _decoded(decoder, chunk, encoding, lines_before, rest)
+        if text and not started:
+            started, text = True, text.removeprefix("\ufeff")
+        found = _split(rest + text)
         if not chunk:
             yield found
             return
-        # The last line waits for the next chunk: more of it may come, or the LF of its CR.
-        carry = found.pop() if found else ""
-        done += len(found)
+        # Keep the last line for the next chunk, which may continue it or complete its CR LF.
+        rest = found.pop() if found else ""
+        lines_before += len(found)
         yield found
-        if len(carry) > LONGEST:
+        if len(rest) > MAX_CHARACTERS:
             raise ContentError(
-                f"line {done + 1} has more than {LONGEST:,} characters:"
-                " have the file delivered as lines of text"
+                f"line {lines_before + 1} has more than {MAX_CHARACTERS:,} characters:"
+                " have the file delivered with line breaks"
             )
         chunk = stream.read(CHUNK)
 
 
 def _decoder(encoding: str) -> codecs.IncrementalDecoder:
     try:
-        b"\0\0\0\0".decode(encoding)  # refuses the codecs that are no text encodings, such as hex
+        b"\0\0\0\0".decode(encoding)  # refuses codecs that are not text encodings, such as hex
     except UnicodeError:
         pass
     except (LookupError, ValueError) as error:
@@ -58,25 +59,27 @@ def _decoder(encoding: str) -> codecs.IncrementalDecoder:
         return codecs.getincrementaldecoder(encoding)()
     except LookupError as error:
         raise ContentError(
-            f"the encoding {encoding!r} cannot be streamed: correct format.encoding in feeds.yml"
+            f"the encoding {encoding!r} is not supported: correct format.encoding in feeds.yml"
         ) from error
 
 
-def _decoded(decoder: codecs.IncrementalDecoder, chunk: bytes, encoding: str, done: int, carry: str) -> str:
+def _decoded(
+    decoder: codecs.IncrementalDecoder, chunk: bytes, encoding: str, lines_before: int, rest: str
+) -> str:
     state = decoder.getstate()
     try:
         return decoder.decode(chunk, final=not chunk)
     except UnicodeError as error:
         decoder.setstate(state)
-        line = done + max(1, len(_split(carry + _readable(decoder, chunk) + "?")))
+        line = lines_before + max(1, len(_split(rest + _readable(decoder, chunk) + "?")))
         raise ContentError(
-            f"line {line} is not {encoding}: correct format.encoding in feeds.yml,"
+            f"line {line} is not valid {encoding}: correct format.encoding in feeds.yml,"
             " or have the file delivered again"
         ) from error
 
 
 def _readable(decoder: codecs.IncrementalDecoder, chunk: bytes) -> str:
-    """Decodes what stands before the first undecodable byte."""
+    """Decodes the part of the chunk before the first undecodable byte."""
     parts: list[str] = []
     try:
         for position in range(len(chunk)):

@@ -1,4 +1,4 @@
-"""What passes from a file to COPY: blocks of a few thousand records, because working by column is faster."""
+"""The types passed from a file to COPY: blocks of a few thousand records, as working by column is faster."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 Reason = Literal["fields", "date", "number", "name", "client"]
-"""Why a row is rejected. The database takes any text: this is the one list of reasons."""
+"""Why a row is rejected. The database accepts any text; this is the only list of reasons."""
 
 Row: TypeAlias = tuple[str | None, ...]
 
 
 class Records(NamedTuple):
-    """Neighbouring records of a file, each with its cells, the line on which it starts, and its text."""
+    """Consecutive records of a file: for each its cells, its first line number (from 1), and its raw text."""
 
     cells: list[list[str]]
     lines: Sequence[int]
@@ -21,7 +21,7 @@ class Records(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A file as every format gives it: the titles of its columns, and blocks of records below them."""
+    """What every format returns: the titles of the columns, and the records in blocks."""
 
     titles: list[str]
     blocks: Iterator[Records]
@@ -29,7 +29,7 @@ class Table(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A record that cannot be staged: where it starts, its text, why, and an unknown client's name."""
+    """A rejected row: its first line, raw text, reason, an explanation, and the unknown client's name."""
 
     line: int
     raw: str
@@ -40,13 +40,13 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Neighbouring records: those that can be staged, as columns, and those that cannot."""
+    """Consecutive records: the good rows, as columns, and the rejected rows."""
 
     columns: Sequence[Sequence[Any]]
-    """One sequence of canonical text for each of columns.STAGED; only ctr can be None."""
+    """For each column of columns.STAGED, the values as canonical text; only ctr can be None."""
     rejects: Sequence[Reject]
 
     @property
     def rows(self) -> list[Row]:
-        """The columns as rows."""
+        """The good rows, each in the order of columns.STAGED."""
         return list(zip(*self.columns, strict=True))

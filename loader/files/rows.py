@@ -1,4 +1,4 @@
-"""From a file's records to rows ready for COPY and to rejects; no S3, no SQL."""
+"""Converts a file's records to rows for COPY and to rejected rows; uses neither S3 nor SQL."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from loader.files.values import BadValueError, Column, Numbers
 from loader.names import normalised, quoted, storable
 
 FORMATS: Mapping[str, Callable[[BinaryIO, Format], Table]] = {"csv": csv.read}
-"""By `format.type` of feeds.yml; ContentError where the file is not of that format, or has no header."""
+"""The reader for each `format.type`; raises ContentError if the file has another format or no header."""
 
 RAW_LENGTH = 10_000
 
@@ -28,25 +28,26 @@ RAW_LENGTH = 10_000
 def parse(
     stream: BinaryIO, feed: Feed, *, clients: Mapping[str, str], key_client: str | None, last_modified: date
 ) -> Iterator[Block]:
-    """Yields the rows and rejects of a file, block by block.
+    """Yields the good and rejected rows of a decompressed file, block by block.
 
-    `clients` maps client_key() of each id and name to the id; `key_client` is what the object's key says.
-    Raises ContentError where the file as a whole cannot be loaded.
+    `clients` maps client_key() of each id and name to the id; `key_client` is the client in the object's key.
+    Dates later than the day after `last_modified` are rejected. Raises ContentError if the file cannot be
+    loaded as a whole.
     """
     titles, blocks = FORMATS[feed.format.type](stream, feed.format)
     indexes, constants = _sources(feed, titles, key_client)
     readers = _readers(feed, clients, last_modified + timedelta(days=1))
     for records in blocks:
-        whole, rejects = _of_width(records, len(titles))
-        if whole.cells:
-            cells = [*zip(*whole.cells, strict=True), *((text,) * len(whole.cells) for text in constants)]
-            yield _checked(readers, [cells[index] for index in indexes], whole, rejects)
+        kept, rejects = _check_width(records, len(titles))
+        if kept.cells:
+            cells = [*zip(*kept.cells, strict=True), *((text,) * len(kept.cells) for text in constants)]
+            yield _checked(readers, [cells[index] for index in indexes], kept, rejects)
         elif rejects:
             yield Block([()] * len(STAGED), rejects)
 
 
-def _of_width(records: Records, width: int) -> tuple[Records, list[Reject]]:
-    """Takes out blank records and those with another number of fields than the header."""
+def _check_width(records: Records, width: int) -> tuple[Records, list[Reject]]:
+    """Drops blank records, and rejects those whose number of fields differs from the header's (`width`)."""
     if width > 1 and set(map(len, records.cells)) == {width}:
         return records, []
     kept, rejects = [], []
@@ -56,7 +57,7 @@ def _of_width(records: Records, width: int) -> tuple[Records, list[Reject]]:
         if len(fields) == width:
             kept.append((fields, line, text))
         else:
-            sentence = f"{len(fields)} fields where the header has {width}"
+            sentence = f"{len(fields)} fields, but the header has {width}"
             rejects.append(Reject(line, _raw(text), "fields", sentence))
     return Records(*map(list, zip(*kept, strict=True))) if kept else Records([], [], []), rejects
 
@@ -64,11 +65,11 @@ def _of_width(records: Records, width: int) -> tuple[Records, list[Reject]]:
 def _checked(
     readers: Sequence[Column], cells: Sequence[Sequence[str]], records: Records, rejects: list[Reject]
 ) -> Block:
-    """Reads the cells, given in the order of CHECKED; a row's first error is what it is rejected for."""
+    """Reads the cells of the columns CHECKED, in that order; rejects each row for its first error."""
     columns = [reader.read(texts) for reader, texts in zip(readers, cells, strict=True)]
     errors: dict[int, BadValueError] = {}
     for reader, column in zip(readers, columns, strict=True):
-        if reader.refuses:
+        if reader.has_errors:
             found = ((row, value) for row, value in enumerate(column) if isinstance(value, BadValueError))
             errors = {**dict(found), **errors}
     if errors:
@@ -84,13 +85,13 @@ def _checked(
 
 
 def _sources(feed: Feed, header: list[str], key_client: str | None) -> tuple[list[int], list[str]]:
-    """Returns the index of each of CHECKED in a record, and the constants to append to every record."""
+    """Returns the index in a record of each column CHECKED, and the constants to append to every record."""
     named = feed.client.name if feed.client.key_group is None else key_client
     sources = {**feed.columns, "client_id": feed.client.column or Source(constant=named or "")}
     indexes: list[int] = []
     constants: list[str] = []
     for column in CHECKED:
-        source = sources.get(column, Source(constant=""))  # unmapped is blank in every row
+        source = sources.get(column, Source(constant=""))  # an unmapped column is blank in every row
         if source.constant is None:
             indexes.append(_index("client" if column == "client_id" else column, source, header))
         else:
@@ -111,14 +112,14 @@ def _index(column: str, source: Source, header: list[str]) -> int:
     found = [index for index, other in enumerate(header) if other == title]
     if not found:
         raise ContentError(
-            f"{column} is mapped to the header {quoted(title)}, which the file does not have"
+            f"{column} is mapped to the header {quoted(title)}, which is missing from the file"
             f" (it has {_titles(header)}): correct the mapping in feeds.yml"
         )
     if len(found) > 1:
         positions = ", ".join(str(index + 1) for index in found[:10])
         raise ContentError(
-            f"{column} is mapped to the header {quoted(title)}, which stands at the positions"
-            f" {positions}: write {{position: {found[0] + 1}}} or another of them in feeds.yml"
+            f"{column} is mapped to the header {quoted(title)}, which occurs at positions"
+            f" {positions}: map one of them in feeds.yml, such as {{position: {found[0] + 1}}}"
         )
     return found[0]
 
@@ -129,18 +130,18 @@ def _titles(header: list[str]) -> str:
 
 
 def _readers(feed: Feed, clients: Mapping[str, str], latest: date) -> list[Column]:
-    """Returns the reader of each of CHECKED."""
-    form = feed.format
-    pointed = form.decimal == "."
+    """Returns the reader of each column CHECKED; `latest` is the last valid date."""
+    format_ = feed.format
+    decimal_point = format_.decimal == "."
 
     def numbers(column: str) -> Numbers:
-        return Numbers(column, form.decimal, form.currency, form.fractional)
+        return Numbers(column, format_.decimal, format_.currency, format_.fractional)
 
     kinds: Mapping[Kind, Callable[[str], Column]] = {
-        "date": lambda _: Column(partial(values.day, form=form.date, latest=latest)),
+        "date": lambda _: Column(partial(values.day, date_format=format_.date, latest=latest)),
         "count": lambda column: Column(numbers(column).count, values.COUNT),
-        "share": lambda column: Column(numbers(column).share, values.SHARE if pointed else None),
-        "amount": lambda column: Column(numbers(column).revenue, values.REVENUE if pointed else None),
+        "share": lambda column: Column(numbers(column).share, values.SHARE if decimal_point else None),
+        "amount": lambda column: Column(numbers(column).revenue, values.REVENUE if decimal_point else None),
         "name": lambda column: Column(partial(values.name, column=column)),
         "client": lambda _: Column(partial(values.client, clients=clients)),
     }
@@ -148,7 +149,7 @@ def _readers(feed: Feed, clients: Mapping[str, str], latest: date) -> list[Colum
 
 
 def _raw(text: str) -> str:
-    """Returns a record's text as the table of rejects keeps it."""
+    """Returns a record's text as stored in rejected_rows, cut to RAW_LENGTH."""
     text = text.removesuffix("\n").removesuffix("\r")
     cut = storable(text[:RAW_LENGTH])
     return cut if len(text) <= RAW_LENGTH else f"{cut}… ({len(text):,} characters)"

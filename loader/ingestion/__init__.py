@@ -1,1 +1,1 @@
-"""From S3 objects to rows of `staging_media_raw`, with a run in `ingestion_logs` for each attempt."""
+"""Loads S3 objects into `staging_media_raw`, and records each attempt as a run in `ingestion_logs`."""

@@ -1,4 +1,4 @@
-"""Ingests one object in one transaction: S3 → rows and rejects → COPY, with one row of ingestion_logs."""
+"""Loads one object in one transaction: S3 → good and rejected rows → COPY, and one row of ingestion_logs."""
 
 from __future__ import annotations
 
@@ -19,58 +19,61 @@ from loader.files.compression import decompressed
 from loader.files.feeds import Feed, KeyMatch
 from loader.files.rows import parse
 from loader.ingestion.ledger import (
-    Recorded,
+    LatestRun,
     begin_run,
     end_run,
-    note_run,
+    latest_runs,
     object_lock,
-    recorded,
-    renew_run,
     run_in_force,
+    update_last_modified,
+    update_run,
 )
 from loader.ingestion.s3 import ObjectReader, S3Object, open_object
-from loader.ingestion.staging import Hashed, Rejects, cover, stage
-from loader.names import client_key
+from loader.ingestion.staging import HashingReader, Rejects, stage, write_run_days
+from loader.names import client_key, counted
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 BUFFER_BYTES = 1 << 18
-FILLED = ("staging_media_raw", "rejected_rows", "run_days")
-"""The tables that what a file contains is written to."""
+CONTENT_TABLES = ("staging_media_raw", "rejected_rows", "run_days")
+"""The tables that a file's content is written to."""
 
-Watch = Callable[[S3Object, int, int], None]
-"""Called as an object is read: which one, its bytes read so far, and how many more rows were staged."""
+OnProgress = Callable[[S3Object, int, int], None]
+"""Called while an object is read: the object, its bytes read so far, the rows staged since the last call."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """An object to be loaded."""
+    """An object to load."""
 
     feed: Feed
-    thing: S3Object
+    obj: S3Object
     match: KeyMatch
-    forced: bool
-    """By --key or --retry: a new run of the whole object, even if its content is the same."""
-    seen: Recorded | None
-    """What was recorded of its key when this was decided."""
+    force: bool
+    """With --key or --retry: load the object again, even if its content is the same."""
+    previous: LatestRun | None
+    """The latest run of its key when the task was planned."""
 
-    def is_done(self, now: Recorded) -> bool:
-        """Whether someone else has loaded it since; a run that was seen at work may have ended well, too."""
-        if not now.knows(self.thing):
+    def is_done(self, latest: LatestRun) -> bool:
+        """Returns whether another loader has loaded the object since the task was planned.
+
+        `latest` is the latest run of the key now; it can be the previous one, if that was still in progress.
+        """
+        if not latest.knows(self.obj):
             return False
-        before = (self.seen.run, self.seen.failure) if self.seen else None
-        return not self.forced or (now.run, now.failure) != before
+        before = (self.previous.run, self.previous.failure) if self.previous else None
+        return not self.force or (latest.run, latest.failure) != before
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of an object, or of a feed that could not be listed."""
+    """The result of loading an object, or the failure to list a feed."""
 
     feed: str
     uri: str
     status: str
-    """loaded, same (content), skipped (someone else has loaded it meanwhile), failed or planned."""
+    """loaded, same (content), skipped (another loader has loaded it), failed, or planned (dry run)."""
     message: str
     run: str | None = None
     loaded: int = 0
@@ -78,27 +81,27 @@ class Result:
     failure: str | None = None
 
 
-def ingest(db: Database, client: S3Client, task: Task, watch: Watch = lambda *_: None) -> Result:
-    """Loads one object unless someone else just did; every failure is a Result, none is raised."""
+def ingest(db: Database, client: S3Client, task: Task, on_progress: OnProgress = lambda *_: None) -> Result:
+    """Loads one object, unless another loader has just done so; failures are Results, never raised."""
     run: UUID | None = None
     try:
-        with connect(db, "media_loader", autocommit=True) as connection, object_lock(connection, task.thing):
-            now = recorded(connection, task.thing.bucket, task.thing.key).get(task.thing.key)
-            if now and task.is_done(now):
-                return _result(task, "skipped", "another loader has loaded it", now.run)
-            day = task.match.date or task.thing.last_modified.date()
-            run = begin_run(connection, task.feed, task.thing, day)
+        with connect(db, "media_loader", autocommit=True) as connection, object_lock(connection, task.obj):
+            latest = latest_runs(connection, task.obj.bucket, task.obj.key).get(task.obj.key)
+            if latest and task.is_done(latest):
+                return _result(task, "skipped", "another loader has loaded it", latest.run)
+            day = task.match.date or task.obj.last_modified.date()
+            run = begin_run(connection, task.feed, task.obj, day)
             try:
-                return _Attempt(connection, client, task, run, watch).load()
+                return _Attempt(connection, client, task, run, on_progress).load()
             except (MediaError, psycopg.Error, OSError) as error:
                 if connection.closed:
                     raise
                 return _failed(connection, task, run, error)
-    except (MediaError, psycopg.Error, OSError) as error:  # OSError: no room for what is kept aside
+    except (MediaError, psycopg.Error, OSError) as error:  # OSError: the disk of the temporary files is full
         message = one_sentence(error)
         if run is not None:
-            with suppress(MediaError, psycopg.Error), connect(db, "media_loader", autocommit=True) as again:
-                end_run(again, run, {"message": message})
+            with suppress(MediaError, psycopg.Error), connect(db, "media_loader", autocommit=True) as other:
+                end_run(other, run, {"message": message})
         return _result(task, "failed", message, run, failure="outside")
 
 
@@ -108,32 +111,32 @@ class _Attempt:
     client: S3Client
     task: Task
     run: UUID
-    watch: Watch
+    on_progress: OnProgress
 
     def load(self) -> Result:
-        """Reads the object and writes all of it, or nothing but how it failed."""
+        """Loads the whole object, or records why that failed."""
         clients = known_clients(self.connection)
         key_client = self.task.match.client
         key_client_id = clients.get(client_key(key_client)) if key_client else None
         with (
-            closing(open_object(self.client, self.task.thing)) as reader,
+            closing(open_object(self.client, self.task.obj)) as reader,
             closing(Rejects(self.run)) as rejects,
         ):
-            known = {"client_id": key_client_id, "version_id": reader.version_id}
-            note_run(self.connection, self.run, known)  # kept if the transaction is not
-            content = Hashed(decompressed(reader.stream()))
+            values = {"client_id": key_client_id, "version_id": reader.version_id}
+            update_run(self.connection, self.run, values)  # outside the transaction: a failed run keeps them
+            content = HashingReader(decompressed(reader.stream()))
             return self._load(reader, content, clients, rejects)
 
     def _load(
-        self, reader: ObjectReader, content: Hashed, clients: dict[str, str], rejects: Rejects
+        self, reader: ObjectReader, content: HashingReader, clients: dict[str, str], rejects: Rejects
     ) -> Result:
         task = self.task
 
         def staged(rows: int) -> None:
-            self.watch(task.thing, reader.position, rows)
+            self.on_progress(task.obj, reader.position, rows)
 
         buffered = cast(BinaryIO, io.BufferedReader(content, BUFFER_BYTES))
-        modified = task.thing.last_modified.date()
+        modified = task.obj.last_modified.date()
         blocks = parse(
             buffered, task.feed, clients=clients, key_client=task.match.client, last_modified=modified
         )
@@ -144,37 +147,38 @@ class _Attempt:
                 except ContentError as error:
                     raise _UnreadableError(str(error), content.sha256()) from error
                 sha256 = content.sha256()
-                self._compare(sha256)
-                check_share(task.feed, covered.total(), rejects, sha256)
-                cover(self.connection, self.run, covered)
+                self._raise_if_same(sha256)
+                check_rejected_share(task.feed, covered.total(), rejects, sha256)
+                write_run_days(self.connection, self.run, covered)
                 rejects.write(self.connection)
                 latest = max((date.fromisoformat(day) for _, day in covered), default=modified)
-                message = f"{covered.total()} rows" + (f", {len(rejects)} rejected" if len(rejects) else "")
+                rejected = f", {len(rejects):,} rejected" if len(rejects) else ""
+                message = counted(covered.total(), "row") + rejected
                 end = {"status": "success", "failure": None, "message": message, "sha256": sha256}
                 counts = {"records_loaded": covered.total(), "records_failed": len(rejects)}
                 day = {"run_date": task.match.date or latest}
                 end_run(self.connection, self.run, {**end, **counts, **day})
             return _result(task, "loaded", message, self.run, covered.total(), len(rejects))
         except _SameContentError as same:
-            return self._same(same.run, same.sha256)
-        except _TooManyError as error:
+            return self._record_same_content(same.run, same.sha256)
+        except _RejectedRowsError as error:
             return _failed(self.connection, task, self.run, error, rejects)
         except _UnreadableError as error:
             try:
-                self._compare(error.sha256)
+                self._raise_if_same(error.sha256)
             except _SameContentError as same:
-                return self._same(same.run, same.sha256)
+                return self._record_same_content(same.run, same.sha256)
             return _failed(self.connection, task, self.run, error)
 
-    def _compare(self, sha256: str) -> None:
-        current = run_in_force(self.connection, self.task.thing)
-        if current and current[1] == sha256 and not self.task.forced:
+    def _raise_if_same(self, sha256: str) -> None:
+        current = run_in_force(self.connection, self.task.obj)
+        if current and current[1] == sha256 and not self.task.force:
             raise _SameContentError(current[0], sha256)
 
-    def _same(self, current: UUID, sha256: str) -> Result:
+    def _record_same_content(self, current: UUID, sha256: str) -> Result:
         message = f"same content as run {current}"
         with self.connection.transaction():
-            current_day = renew_run(self.connection, current, self.task.thing.last_modified)
+            current_day = update_last_modified(self.connection, current, self.task.obj.last_modified)
             end = {"status": "success", "failure": None, "message": message, "sha256": sha256}
             day = {"run_date": self.task.match.date or current_day}
             end_run(self.connection, self.run, {**end, **day, "same_content_as": current})
@@ -182,7 +186,7 @@ class _Attempt:
 
 
 class _SameContentError(Exception):
-    """Rolls the rows back: the run in force has them."""
+    """Rolls the rows back, because the run in force has the same content."""
 
     def __init__(self, run: UUID, sha256: str) -> None:
         super().__init__(run)
@@ -190,29 +194,31 @@ class _SameContentError(Exception):
 
 
 class _UnreadableError(ContentError):
+    """The content cannot be loaded; carries its sha256."""
+
     def __init__(self, message: str, sha256: str) -> None:
         super().__init__(message)
         self.sha256 = sha256
 
 
-class _TooManyError(_UnreadableError):
-    """The file's rejects are its problem, and are kept."""
+class _RejectedRowsError(_UnreadableError):
+    """The file fails because of its rejected rows, which are kept."""
 
 
-def check_share(feed: Feed, staged: int, rejects: Rejects, sha256: str) -> None:
-    """Raises ContentError where too many rows are bad, or none of the rows there are can be staged."""
+def check_rejected_share(feed: Feed, staged: int, rejects: Rejects, sha256: str) -> None:
+    """Raises ContentError if more than max_rejected of the rows are bad, or if all are rejected."""
     unknown = rejects.reasons["client"]
     bad = len(rejects) - unknown
     if not feed.tolerates(bad, staged + bad):
-        raise _TooManyError(
-            f"{bad} of {staged + bad} rows are bad, more than max_rejected ({feed.max_rejected}) allows;"
+        raise _RejectedRowsError(
+            f"{bad:,} of {staged + bad:,} rows are bad, more than max_rejected ({feed.max_rejected}) allows;"
             f" the first: {rejects.first.rstrip('.')}; correct the mapping and run `media load --retry`,"
             " or have the file delivered again",
             sha256,
         )
     if len(rejects) and not staged:
         names = ", ".join(repr(name[:60]) for name in list(filter(None, rejects.clients))[:3])
-        raise _TooManyError(
+        raise _RejectedRowsError(
             f"no row can be staged: unknown client {names}; add it with `media clients add`, then run"
             " `media load --retry`"
             if names
@@ -225,12 +231,12 @@ def check_share(feed: Feed, staged: int, rejects: Rejects, sha256: str) -> None:
 def _failed(
     connection: psycopg.Connection, task: Task, run: UUID, error: Exception, rejects: Rejects | None = None
 ) -> Result:
-    """Records a failed run, with its rejects where they are the reason."""
-    refused = _refused(error)
-    inside = refused is not None or isinstance(error, ContentError | psycopg.DataError)
+    """Records the run as failed, with its rejected rows if they are the cause."""
+    refused = _database_refusal(error)
+    from_content = refused is not None or isinstance(error, ContentError | psycopg.DataError)
     count = len(rejects) if rejects else 0
     message = refused or one_sentence(error)
-    end = {"failure": "content" if inside else "outside", "message": message}
+    end = {"failure": "content" if from_content else "outside", "message": message}
     if isinstance(error, _UnreadableError):
         end["sha256"] = error.sha256
     with connection.transaction():
@@ -240,14 +246,14 @@ def _failed(
     return _result(task, "failed", message, run, 0, count, end["failure"])
 
 
-def _refused(error: Exception) -> str | None:
-    """Returns what to tell where the database does not take what the file contains: it never will."""
-    broken = isinstance(error, psycopg.errors.CheckViolation | psycopg.errors.NotNullViolation)
-    if not (broken and isinstance(error, psycopg.Error) and error.diag.table_name in FILLED):
+def _database_refusal(error: Exception) -> str | None:
+    """Returns the message if the database refuses a row of the file; another attempt would fail again."""
+    violation = isinstance(error, psycopg.errors.CheckViolation | psycopg.errors.NotNullViolation)
+    if not (violation and isinstance(error, psycopg.Error) and error.diag.table_name in CONTENT_TABLES):
         return None
     reason = " ".join((error.diag.message_primary or "").split())
     return (
-        f"the database does not take a row of this file ({reason}): correct the mapping or the rule, then run"
+        f"the database refuses a row of this file ({reason}): correct the mapping or the constraint, then run"
         " `media load --retry`, or have the file delivered again"
     )
 
@@ -262,5 +268,5 @@ def _result(
     failure: str | None = None,
 ) -> Result:
     return Result(
-        task.feed.name, task.thing.uri, status, message, str(run) if run else None, loaded, rejected, failure
+        task.feed.name, task.obj.uri, status, message, str(run) if run else None, loaded, rejected, failure
     )

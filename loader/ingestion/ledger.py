@@ -1,6 +1,6 @@
-"""The log of all runs: what it knows of an object, and the only statements that write a run's row.
+"""The ledger: reads an object's runs, and has the only statements that write ingestion_logs.
 
-The feeds as feeds.yml declares them today are kept beside it, because they decide which runs count.
+It also stores the feeds as feeds.yml declares them, because they determine which runs count.
 """
 
 from __future__ import annotations
@@ -25,37 +25,37 @@ UNLOCK = "select pg_advisory_unlock(class_id, object_id) from media_ops.object_l
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
-    """The latest recorded run of an object's key, and whether one waits for --retry."""
+class LatestRun:
+    """The latest run of an object's key, and whether the key waits for --retry."""
 
     run: UUID
     etag: str | None
     last_modified: datetime
     failure: str | None
     waits: bool
-    """The latest run that the file itself decided failed for its content, or has rejects."""
+    """Of the runs without an outside failure, the latest failed for its content or has rejected rows."""
     waiting_clients: tuple[str, ...]
-    """The unknown clients among those rejects."""
+    """The names of the unknown clients in those rejected rows."""
 
-    def knows(self, thing: S3Object) -> bool:
-        """Says whether this run recorded the object, and no cause outside the file calls for another."""
-        same = (self.etag, self.last_modified) == (thing.etag, thing.last_modified)
+    def knows(self, obj: S3Object) -> bool:
+        """Returns whether this run is of the object in this state and had no failure outside the file."""
+        same = (self.etag, self.last_modified) == (obj.etag, obj.last_modified)
         return same and self.failure != "outside"
 
 
-def recorded(connection: psycopg.Connection, bucket: str, key: str | None = None) -> dict[str, Recorded]:
-    """Returns what is recorded of a bucket's objects by key, or of one object."""
+def latest_runs(connection: psycopg.Connection, bucket: str, key: str | None = None) -> dict[str, LatestRun]:
+    """Returns the latest run of every key of a bucket, or of one key, by key."""
     found = connection.execute(LATEST, {"bucket": bucket, "key": key}).fetchall()
     return {
-        name: Recorded(run, etag, modified, failure, waits, tuple(clients or ()))
+        name: LatestRun(run, etag, modified, failure, waits, tuple(clients or ()))
         for name, run, etag, modified, failure, waits, clients in found
     }
 
 
 @contextmanager
-def object_lock(connection: psycopg.Connection, thing: S3Object) -> Iterator[None]:
-    """Holds the object's lock, for the session: it outlives transactions, and ends with a killed loader."""
-    names = [thing.bucket, thing.key]
+def object_lock(connection: psycopg.Connection, obj: S3Object) -> Iterator[None]:
+    """Holds the object's lock, for the session: it spans transactions and ends with a killed loader."""
+    names = [obj.bucket, obj.key]
     connection.execute(LOCK, names)
     try:
         yield
@@ -64,23 +64,23 @@ def object_lock(connection: psycopg.Connection, thing: S3Object) -> Iterator[Non
             connection.execute(UNLOCK, names)
 
 
-def begin_run(connection: psycopg.Connection, feed: Feed, thing: S3Object, day: date) -> UUID:
-    """Records the attempt as failed, interrupted, so that a killed loader leaves a correct record."""
+def begin_run(connection: psycopg.Connection, feed: Feed, obj: S3Object, day: date) -> UUID:
+    """Inserts the run as failed, "interrupted", so that a crash leaves a correct record; returns its id."""
     row = {
         "run_date": day,
         "status": "failed",
         "failure": "outside",
         "message": "interrupted",
-        "file_name": thing.key[-255:],
+        "file_name": obj.key[-255:],
         "feed": feed.name,
         "feed_location": feed.location,
-        "bucket": thing.bucket,
-        "object_key": thing.key,
-        "object_uri": thing.uri,
-        "etag": thing.etag,
-        "version_id": thing.version_id,
-        "last_modified": thing.last_modified,
-        "size_bytes": thing.size,
+        "bucket": obj.bucket,
+        "object_key": obj.key,
+        "object_uri": obj.uri,
+        "etag": obj.etag,
+        "version_id": obj.version_id,
+        "last_modified": obj.last_modified,
+        "size_bytes": obj.size,
     }
     statement = sql.SQL("insert into media.ingestion_logs ({}) values ({}) returning id").format(
         sql.SQL(", ").join(map(sql.Identifier, row)), sql.SQL(", ").join(map(sql.Placeholder, row))
@@ -92,17 +92,17 @@ def begin_run(connection: psycopg.Connection, feed: Feed, thing: S3Object, day: 
 
 
 def end_run(connection: psycopg.Connection, run: UUID, values: Mapping[str, Any]) -> None:
-    """Writes how a run ended."""
+    """Writes the outcome of a run: `values` by column of ingestion_logs."""
     _write(connection, run, values, sql.SQL("finished_at = clock_timestamp() at time zone 'utc', "))
 
 
-def note_run(connection: psycopg.Connection, run: UUID, values: Mapping[str, Any]) -> None:
-    """Writes what is known by now of a run that goes on."""
+def update_run(connection: psycopg.Connection, run: UUID, values: Mapping[str, Any]) -> None:
+    """Updates a run that is still in progress: `values` by column of ingestion_logs."""
     _write(connection, run, values, sql.SQL(""))
 
 
-def renew_run(connection: psycopg.Connection, run: UUID, last_modified: datetime) -> date:
-    """Writes since when S3 holds the content of a run, found there again; returns the run's date."""
+def update_last_modified(connection: psycopg.Connection, run: UUID, last_modified: datetime) -> date:
+    """Updates a run whose content was delivered again with a new last-modified; returns its run_date."""
     found = connection.execute(
         "update media.ingestion_logs set last_modified = %s where id = %s returning run_date",
         [last_modified, run],
@@ -113,7 +113,7 @@ def renew_run(connection: psycopg.Connection, run: UUID, last_modified: datetime
 
 
 def retract_run(connection: psycopg.Connection, run: UUID) -> None:
-    """Writes that a run's rows no longer count; a run that is retracted already stays as it is."""
+    """Marks a run as retracted; does nothing if it is already."""
     connection.execute(
         "update media.ingestion_logs set retracted_at = now() at time zone 'utc'"
         " where id = %s and retracted_at is null",
@@ -129,20 +129,20 @@ def _write(connection: psycopg.Connection, run: UUID, values: Mapping[str, Any],
     connection.execute(statement, {**values, "run": run})
 
 
-def run_in_force(connection: psycopg.Connection, thing: S3Object) -> tuple[UUID, str | None] | None:
-    """Returns the id and the sha256 of the key's latest run that counts."""
+def run_in_force(connection: psycopg.Connection, obj: S3Object) -> tuple[UUID, str | None] | None:
+    """Returns the id and sha256 of the run in force of the object's key; None if there is none."""
     return connection.execute(
         """
         select run_id, sha256 from media_ops.runs_that_count
         where bucket = %s and object_key = %s
         order by run_number desc limit 1
         """,
-        [thing.bucket, thing.key],
+        [obj.bucket, obj.key],
     ).fetchone()
 
 
 def sync_feeds(connection: psycopg.Connection, feeds: Sequence[Feed]) -> None:
-    """Writes into media_ops.feeds what feeds.yml says today; a feed that left it keeps its last word."""
+    """Writes the feeds of feeds.yml into media_ops.feeds; keeps feeds that are no longer in feeds.yml."""
     with connection.transaction(), connection.cursor() as cursor:
         cursor.executemany(
             """

@@ -1,4 +1,4 @@
-"""What was loaded: rejected rows, and taking a run back."""
+"""Lists rejected rows and retracts runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from loader.ingestion.ledger import retract_run
 
 @dataclass(frozen=True, slots=True)
 class RejectedRow:
-    """One row that could not be staged."""
+    """A row that could not be staged."""
 
     run: str
     uri: str
@@ -25,12 +25,15 @@ class RejectedRow:
 
 
 def rejects(connection: psycopg.Connection, run: str | None = None) -> list[RejectedRow]:
-    """Returns the rejected rows of a run, or of all files that wait for --retry."""
+    """Returns the rejected rows of a run, or of all files that wait for --retry.
+
+    `run` is an id or its first characters; raises MediaError if there is no such run.
+    """
     if run:
-        which = [find_run(connection, run)]
+        run_ids = [find_run(connection, run)]
     else:
         waiting = connection.execute("select run_id from media_ops.runs_waiting_for_retry").fetchall()
-        which = [found for (found,) in waiting]
+        run_ids = [run_id for (run_id,) in waiting]
     found = connection.execute(
         """
         select
@@ -41,40 +44,42 @@ def rejects(connection: psycopg.Connection, run: str | None = None) -> list[Reje
         where rejected_rows.run_id = any(%s)
         order by ingestion_logs.run_number, rejected_rows.line_number
         """,
-        [which],
+        [run_ids],
     ).fetchall()
     return [RejectedRow(*row) for row in found]
 
 
 def retract(connection: psycopg.Connection, run: str) -> str:
-    """Takes a run back: its rows no longer count, the key's previous run does again. Returns its URI.
+    """Retracts a run (an id or its first characters): its rows no longer count. Returns the object's URI.
 
-    A run that is retracted already stays so; MediaError where there is nothing to take back.
+    The key's previous run is then in force again. Does nothing if the run is already retracted. Raises
+    MediaError if there is no such run, or if it staged nothing.
     """
-    identity = find_run(connection, run)
+    run_id = find_run(connection, run)
     with connection.transaction():
         found = connection.execute(
             "select object_uri, status, same_content_as from media.ingestion_logs where id = %s for update",
-            [identity],
+            [run_id],
         ).fetchone()
         assert found is not None
-        uri, outcome, same = found
-        if outcome != "success":
-            raise MediaError(f"run {identity} failed and staged nothing: there is nothing to retract")
-        if same is not None:
+        uri, status, same_content_as = found
+        if status != "success":
+            raise MediaError(f"run {run_id} failed and staged no rows: there is nothing to retract")
+        if same_content_as is not None:
             raise MediaError(
-                f"run {identity} staged nothing, its content is that of run {same}: retract that one"
+                f"run {run_id} staged no rows, because run {same_content_as} has the same content:"
+                " retract that run"
             )
-        retract_run(connection, identity)
+        retract_run(connection, run_id)
     return str(uri)
 
 
 def find_run(connection: psycopg.Connection, text: str) -> UUID:
-    """Returns the id of the run that begins like this; MediaError where none does, or more than one."""
+    """Returns the id of the run that starts with `text`. Raises MediaError unless there is exactly one."""
     prefix = text.strip().lower()
     if not re.fullmatch(r"[0-9a-f-]{4,36}", prefix):
         raise MediaError(
-            f"{text[:60]!r} is no run: give its id, or the first characters of it (four or more)"
+            f"{text[:60]!r} is not a run's id: give the id, or its first four or more characters"
         )
     found = connection.execute(
         "select id from media.ingestion_logs where id::text like %s order by run_number limit 2",
@@ -83,6 +88,6 @@ def find_run(connection: psycopg.Connection, text: str) -> UUID:
     if not found:
         raise MediaError(f"there is no run {text}: see `media status`")
     if len(found) > 1:
-        raise MediaError(f"more than one run begins with {text}: give more of its id")
-    identity: UUID = found[0][0]
-    return identity
+        raise MediaError(f"more than one run's id starts with {text}: give more characters")
+    run_id: UUID = found[0][0]
+    return run_id

@@ -1,4 +1,4 @@
-"""Writes the rows of one file: COPY into staging_media_raw, rejects and the days covered beside it."""
+"""Writes the content of one file with COPY: good rows, rejected rows, and the days that the run covers."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from psycopg import sql
 from loader.files.columns import STAGED, Kind
 from loader.files.records import Block, Reject
 
-STAGE = sql.SQL("copy media.staging_media_raw (id, ingestion_run_id, {}) from stdin").format(
+COPY_ROWS = sql.SQL("copy media.staging_media_raw (id, ingestion_run_id, {}) from stdin").format(
     sql.SQL(", ").join(map(sql.Identifier, STAGED))
 )
-REJECT = """
+COPY_REJECTS = """
 copy media_ops.rejected_rows (run_id, line_number, raw_line, reason, sentence, client_name) from stdin
 """
-COVER = "copy media_ops.run_days (run_id, client_id, date, row_count) from stdin"
+COPY_RUN_DAYS = "copy media_ops.run_days (run_id, client_id, date, row_count) from stdin"
 NAMES_REMEMBERED = 100_000
 SPOOLED_BYTES = 1 << 22
 BLOCK_BYTES = 1 << 18
@@ -34,7 +34,7 @@ ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", "\r": r"\r", "\t": r"\t", "\0
 
 
 class _Escaped(dict[str | None, str]):
-    """Values as COPY's text format wants them; the same few names come again and again."""
+    """Caches names escaped for COPY's text format, because the same few names repeat."""
 
     def __missing__(self, value: str | None) -> str:
         if len(self) >= NAMES_REMEMBERED:
@@ -44,26 +44,26 @@ class _Escaped(dict[str | None, str]):
 
 
 class RowIds:
-    """The ids of one run's rows: UUIDs of version 7, which sort by time (RFC 9562, section 5.7).
+    """Generates the ids of one run's rows: UUIDs of version 7, which sort by time (RFC 9562, section 5.7).
 
-    The column's default would do, but a server built without OpenSSL opens /dev/urandom for each row then,
-    which is a third of what COPY takes.
+    The column's default would work too, but a server built without OpenSSL then opens /dev/urandom for every
+    row, which is a third of COPY's time.
     """
 
     def __init__(self) -> None:
-        # version and 12 random bits, variant and 30 more: once for the run, whose rows are then counted
+        # version and 12 random bits, variant and 30 random bits: fixed per run; a counter per row follows
         self._run = f"7{secrets.randbits(12):03x}{0b10 << 30 | secrets.randbits(30):08x}"
         self._given = 0
 
     def next(self, count: int) -> Iterator[str]:
-        """Returns so many new ids, as hexadecimal digits without hyphens."""
+        """Returns `count` new ids, as hexadecimal digits without hyphens."""
         first, self._given = self._given, self._given + count
         milliseconds = time.time_ns() // 1_000_000
         return map(f"{milliseconds:012x}{self._run}%08x".__mod__, range(first, self._given))
 
 
 class Rejects:
-    """The rejected rows of a run, kept aside (on disk if many): a connection runs one COPY at a time."""
+    """Collects a run's rejected rows (on disk if many), because a connection runs one COPY at a time."""
 
     def __init__(self, run: UUID) -> None:
         self._run = str(run)
@@ -73,7 +73,7 @@ class Rejects:
         self.first: str = ""
 
     def add(self, reject: Reject) -> None:
-        """Keeps one."""
+        """Adds a rejected row."""
         self.first = self.first or reject.sentence
         self.reasons[reject.reason] += 1
         if reject.client is not None and (reject.client in self.clients or len(self.clients) < 1000):
@@ -81,21 +81,21 @@ class Rejects:
         texts = (self._run, str(reject.line), reject.raw, reject.reason, reject.sentence)
         fields = [text.translate(ESCAPES) for text in texts]
         fields.append(NULL if reject.client is None else reject.client.translate(ESCAPES))
-        # a line may hold what its encoding has no letters for
+        # a line may contain characters that UTF-8 cannot encode
         self._lines.write("\t".join(fields).encode("utf-8", "backslashreplace") + b"\n")
 
     def __len__(self) -> int:
         return self.reasons.total()
 
     def write(self, connection: psycopg.Connection) -> None:
-        """Copies them into rejected_rows."""
+        """Copies the rejected rows into rejected_rows."""
         self._lines.seek(0)
-        with connection.cursor() as cursor, cursor.copy(REJECT) as copy:
+        with connection.cursor() as cursor, cursor.copy(COPY_REJECTS) as copy:
             while block := self._lines.read(BLOCK_BYTES):
                 copy.write(block)
 
     def close(self) -> None:
-        """Gives the disk back."""
+        """Deletes the temporary file."""
         self._lines.close()
 
 
@@ -106,13 +106,13 @@ def stage(
     rejects: Rejects,
     staged: Callable[[int], None],
 ) -> Counter[tuple[str, str]]:
-    """Copies rows into staging_media_raw and puts rejects aside; counts rows by (client id, date).
+    """Copies the good rows into staging_media_raw and adds the others to `rejects`.
 
-    Tells `staged` of every block how many rows it had.
+    Calls `staged` with the number of rows of each block. Returns the number of rows by (client id, date).
     """
     covered: Counter[tuple[str, str]] = Counter()
     escaped, ids, identity = _Escaped(), RowIds(), str(run)
-    with connection.cursor() as cursor, cursor.copy(STAGE) as copy:
+    with connection.cursor() as cursor, cursor.copy(COPY_ROWS) as copy:
         for block in blocks:
             for reject in block.rejects:
                 rejects.add(reject)
@@ -130,28 +130,27 @@ def stage(
 
 
 def _texts(kind: Kind, cells: Sequence[Any], escaped: _Escaped) -> Iterable[str]:
-    """Returns a column's cells as COPY's text format wants them: only names can hold a special character."""
+    """Returns a column's values for COPY's text format; only names can contain characters to escape."""
     if kind == "name":
         return map(escaped.__getitem__, cells)
     return [NULL if cell is None else cell for cell in cells] if kind == "share" else cells
 
 
-def cover(connection: psycopg.Connection, run: UUID, covered: Counter[tuple[str, str]]) -> None:
-    """Writes what the run covers."""
-    with connection.cursor() as cursor, cursor.copy(COVER) as copy:
+def write_run_days(connection: psycopg.Connection, run: UUID, covered: Counter[tuple[str, str]]) -> None:
+    """Copies the number of rows by (client id, date) into media_ops.run_days."""
+    with connection.cursor() as cursor, cursor.copy(COPY_RUN_DAYS) as copy:
         for (client, day), count in covered.items():
             copy.write_row((run, client, day, count))
 
 
-class Hashed(io.RawIOBase):
-    """A stream that takes the sha256 of what is read through it."""
+class HashingReader(io.RawIOBase):
+    """A stream that computes the sha256 of everything read through it."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
         self._digest = hashlib.sha256()
 
-    def readable(self) -> bool:
-        """Says yes."""
+    def readable(self) -> bool:  # noqa: D102 (part of the interface of RawIOBase)
         return True
 
     def readinto(self, buffer: Any) -> int:
@@ -162,7 +161,7 @@ class Hashed(io.RawIOBase):
         return len(data)
 
     def sha256(self) -> str:
-        """Reads what is left; returns the sha256 of the whole."""
+        """Reads the rest of the stream; returns the sha256 of all of it, in hexadecimal."""
         while data := self._stream.read(BLOCK_BYTES):
             self._digest.update(data)
         return self._digest.hexdigest()

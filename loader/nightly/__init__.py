@@ -1,1 +1,1 @@
-"""The dbt build, what the nightly flow reports, and what `media status` shows."""
+"""The dbt build, the nightly flow's lock and messages, and `media status`."""

@@ -1,4 +1,4 @@
-"""How things stand: the last runs, and what waits for whom."""
+"""Reads what `media status` shows: the last runs, and which days and files are waiting."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """The latest day that a feed covers, and when it last loaded something."""
+    """Latest day and last load (UTC) of a feed; None if it has no run that counts."""
 
     feed: str
     latest_day: date | None
@@ -47,26 +47,26 @@ class Status:
 
 
 def status(connection: psycopg.Connection, limit: int = 20) -> Status:
-    """Returns how things stand: the last runs, and what waits for whom."""
+    """Returns the last `limit` runs, each feed's freshness, and what is waiting."""
     runs = connection.execute((SQL / "last_runs.sql").read_bytes(), {"limit": limit}).fetchall()
     feeds = connection.execute((SQL / "freshness.sql").read_bytes()).fetchall()
     unpriced = connection.execute((SQL / "clients_without_cpm.sql").read_bytes()).fetchall()
-    left = connection.execute(
+    waiting = connection.execute(
         "select count(*), coalesce(sum(records_failed), 0) from media_ops.runs_waiting_for_retry"
     ).fetchone()
-    assert left is not None
+    assert waiting is not None
     return Status(
         [Run(*row) for row in runs],
         [Freshness(*row) for row in feeds],
         days_waiting(connection),
         [name for (name,) in unpriced],
-        int(left[1]),
-        left[0],
+        int(waiting[1]),
+        waiting[0],
     )
 
 
 def days_waiting(connection: psycopg.Connection) -> int:
-    """Returns how many (client, date)s the next transform recomputes."""
+    """Returns how many days, (client, date) pairs, the next `media transform` recomputes."""
     view = connection.execute("select to_regclass('media_models.int_days_compared')::text").fetchone()
     found = connection.execute(
         b"select count(*) from media_models.int_days_compared where has_changed"

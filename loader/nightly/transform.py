@@ -1,4 +1,4 @@
-"""Runs dbt in this process, on the database of the command."""
+"""Runs `dbt build` in this process, on the command's database."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from loader.ingestion.ledger import sync_feeds
 from loader.project import CHECKOUT
 
 Progress = Callable[[int, int], None]
-"""Called after each node: which one it was, of how many."""
+"""Called after each node with its number, from 1, and the number of nodes."""
 
-ROWS_NAMED = 20
-# Unit tests are about the models, not about tonight's figures: `make test` runs them.
+ROWS_SHOWN = 20
+# Unit tests check the models, not the data; `make test` runs them.
 BUILD = ("--exclude-resource-type", "unit_test")
 FAILED = {"error", "fail", "runtime error", "partial success"}
 
 
 class TransformError(MediaError):
-    """dbt could not start on its work."""
+    """dbt ended without results for its nodes."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeResult:
-    """What became of one node of dbt: success, pass, warn, error, fail or skipped."""
+    """The result of a dbt node; status is success, pass, warn, error, fail or skipped."""
 
     name: str
     status: str
@@ -50,7 +50,7 @@ class NodeResult:
 
     @property
     def failed(self) -> bool:
-        """Whether the build failed with it."""
+        """Whether this node makes the build fail."""
         return self.status in FAILED
 
     def __str__(self) -> str:
@@ -65,36 +65,39 @@ def transform(
     client: str | None = None,
     progress: Progress | None = None,
 ) -> list[NodeResult]:
-    """Brings the marts up to date by `dbt build`; returns each node's result, failed ones included.
+    """Brings the marts up to date with `dbt build`; returns the results of all nodes, failed ones included.
 
-    The dates and the client (name or id) say what is recomputed whether it changed or not. With `progress`,
-    dbt itself prints nothing. Raises TransformError where dbt does not get as far as its nodes.
+    If `rebuild_from`, `rebuild_to` or `client` (name or id) is given, the days that match are recomputed even
+    if nothing changed. With `progress`, dbt prints nothing. Raises TransformError if dbt ends without
+    results, MediaError if an argument is wrong or the database is not migrated.
     """
     if rebuild_from and rebuild_to and rebuild_from > rebuild_to:
-        raise MediaError(f"there is no day from {rebuild_from} to {rebuild_to}: turn them round")
+        raise MediaError(f"--rebuild-from {rebuild_from} is later than --rebuild-to {rebuild_to}: swap them")
     with connect(db, "media_transformer", autocommit=True) as connection:
         require_tables(connection)
-        identity = str(find_client(connection, client)) if client else None
-        sync_feeds(connection, feeds)  # today's feeds.yml decides which rows count
-    given = {"rebuild_from": rebuild_from, "rebuild_to": rebuild_to, "rebuild_client": identity}
-    options = json.dumps({name: str(value) for name, value in given.items() if value is not None})
+        client_id = str(find_client(connection, client)) if client else None
+        sync_feeds(connection, feeds)  # the current feeds.yml determines which rows are live
+    options = {"rebuild_from": rebuild_from, "rebuild_to": rebuild_to, "rebuild_client": client_id}
+    dbt_vars = json.dumps({name: str(value) for name, value in options.items() if value is not None})
     project = os.environ.get("DBT_PROJECT_DIR") or str(CHECKOUT)
-    with libpq.replaced(db.env), _profiles() as profiles:
+    with libpq.environment(db.env), _profiles() as profiles:
         command = ["build", *BUILD, "--project-dir", project, "--profiles-dir", str(profiles)]
-        command += ["--vars", options, "--quiet" if progress else "--no-quiet"]
+        command += ["--vars", dbt_vars, "--quiet" if progress else "--no-quiet"]
         if not sys.stdout.isatty():
             command.append("--no-use-colors")
-        # a new runner each time: a manifest used twice breaks foreign keys
-        done = dbtRunner(callbacks=[_heard(progress)] if progress else []).invoke(command)
+        # a new runner each time: reusing its manifest breaks foreign keys
+        done = dbtRunner(callbacks=[_node_callback(progress)] if progress else []).invoke(command)
     results = getattr(done.result, "results", None)
     if results is None:
-        reason = _line(str(done.exception or "")) or type(done.exception).__name__
-        raise TransformError(f"dbt did not get to its end: {reason}")
+        reason = _one_line(str(done.exception or "")) or type(done.exception).__name__
+        raise TransformError(f"dbt did not finish: {reason}")
     return [
         NodeResult(
             result.node.name,
             str(result.status),
-            _named(db, result.node.compiled_code) if result.status == "warn" else _line(result.message or ""),
+            _warning(db, result.node.compiled_code)
+            if result.status == "warn"
+            else _one_line(result.message or ""),
             result.execution_time,
             result.failures,
         )
@@ -102,33 +105,33 @@ def transform(
     ]
 
 
-def _heard(progress: Progress) -> Callable[[Any], None]:
-    """Returns what dbt calls with each of its events."""
+def _node_callback(progress: Progress) -> Callable[[Any], None]:
+    """Returns the callback for dbt's events."""
 
-    def hear(event: Any) -> None:
+    def on_event(event: Any) -> None:
         if event.info.name.endswith("Result") and getattr(event.data, "total", 0):
             progress(event.data.index, event.data.total)
 
-    return hear
+    return on_event
 
 
-def _named(db: Database, test: str) -> str:
-    """Returns what a test warns of: the rows that its query finds, the first of them."""
+def _warning(db: Database, query: str) -> str:
+    """Returns the message of a dbt test that warns: the first rows that its query returns."""
     with connect(db, "media_transformer", autocommit=True) as connection:
-        found = connection.cursor(row_factory=dict_row).execute(test.encode()).fetchmany(ROWS_NAMED + 1)
-    rows = [", ".join(f"{name} {value}" for name, value in row.items()) for row in found[:ROWS_NAMED]]
-    return _line("; ".join(rows + ["…"] * (len(found) > ROWS_NAMED)))
+        found = connection.cursor(row_factory=dict_row).execute(query.encode()).fetchmany(ROWS_SHOWN + 1)
+    rows = [", ".join(f"{name} {value}" for name, value in row.items()) for row in found[:ROWS_SHOWN]]
+    return _one_line("; ".join(rows + ["…"] * (len(found) > ROWS_SHOWN)))
 
 
-def _line(text: str) -> str:
+def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
 @contextmanager
 def _profiles() -> Iterator[Path]:
-    """Yields the directory of profiles.yml: the one named, ours, or one made of the example."""
-    if named := os.environ.get("DBT_PROFILES_DIR"):
-        yield Path(named)
+    """Yields the directory of profiles.yml: DBT_PROFILES_DIR, the checkout, or a copy of the example."""
+    if profiles_dir := os.environ.get("DBT_PROFILES_DIR"):
+        yield Path(profiles_dir)
     elif (CHECKOUT / "profiles.yml").exists():
         yield CHECKOUT
     else:

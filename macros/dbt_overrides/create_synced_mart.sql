@@ -1,4 +1,4 @@
-{#- The statements that create a contracted mart: the table with its not_null and check constraints, the rows, the keys. -#}
+{#- Creates a mart that has a contract: the table with its not_null and check constraints, the rows, then the keys. -#}
 {% macro create_synced_mart(relation, sql) -%}
     {%- set columns, keys, client_keys = {}, [], [] -%}
     {%- for column in model.columns.values() -%}
@@ -30,10 +30,10 @@
     alter table {{ relation }} add {{ key }} not valid;
     select media_ops.validate_client_key('{{ relation }}');
     {%- endfor %}
-    select media_ops.protect_mart('{{ relation }}'); -- before statistics: there must be none of names
+    select media_ops.protect_mart('{{ relation }}'); -- before analyze: there must be no statistics on names
     analyze {{ relation }};
     {%- for key in client_keys %}
-    alter table {{ relation }} validate constraint {{ key.split(' ')[1] }}; -- where validate_client_key declined
+    alter table {{ relation }} validate constraint {{ key.split(' ')[1] }}; -- if validate_client_key did not check it
     {%- endfor %}
     {%- if keys %}
     alter table {{ relation }}

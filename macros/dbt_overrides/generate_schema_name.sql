@@ -1,4 +1,4 @@
-{#- Schemas are named as in dbt_project.yml, without the target's name before them. -#}
+{#- Names schemas as in dbt_project.yml, without the target's schema as a prefix. -#}
 {% macro generate_schema_name(custom_schema_name, node) -%}
     {{ custom_schema_name or target.schema }}
 {%- endmacro %}

@@ -1,7 +1,7 @@
-{#- A new mart, in one transaction: rows first, keys after. A key added to a filled table checks its rows in one pass; one
-    that is there before checks row by row, daily_metrics' foreign keys five times each. Every other table is created
-    as dbt does it. The columns of unique_key are not null, contract or none: a null equals nothing, so each build would
-    add its row again. -#}
+{#- Creates a mart in one transaction: rows first, keys after. A key that is added to a filled table checks all rows in
+    one pass. A key that exists before checks each inserted row, in daily_metrics five foreign keys per row. Every other
+    table is created as dbt does it. The columns of unique_key become not null even without a contract: null equals
+    nothing, so each build would insert a row with a null again. -#}
 {% macro postgres__create_table_as(temporary, relation, sql) -%}
     {%- set is_mart = not temporary and model.path.startswith('marts/') and config.get('materialized') == 'incremental' -%}
     {%- set is_synced = is_mart and config.get('incremental_strategy') == 'sync' -%}

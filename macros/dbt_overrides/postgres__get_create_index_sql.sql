@@ -1,5 +1,5 @@
-{#- Indexes bear the names that `indexes: [{name: …}]` gives them. Dropped first where one has the name: after a swap the
-    old table's index still does. An index without a name is created as dbt does it. -#}
+{#- Gives indexes the names in `indexes: [{name: …}]`. An index with this name is dropped first: when dbt swaps a table,
+    the old table's index still has the name. An index without a name is created as dbt does it. -#}
 {% macro postgres__get_create_index_sql(relation, index_dict) -%}
     {%- if 'name' not in index_dict -%}
         {{ dbt.postgres__get_create_index_sql(relation, index_dict) }}

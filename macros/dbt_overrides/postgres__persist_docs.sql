@@ -1,17 +1,17 @@
-{#- Comments are written where they differ from those that stand: a night that changes nothing writes none. -#}
+{#- Writes only those comments that differ from the current ones: a build that changes nothing writes none. -#}
 {% macro postgres__persist_docs(relation, model, for_relation, for_columns) -%}
     {%- set wanted = {'': model.description} -%}
     {%- for column in model.columns.values() -%}
         {%- do wanted.update({column.name: column.description}) -%}
     {%- endfor -%}
-    {%- set standing -%}
+    {%- set existing -%}
         select '' as name, coalesce(obj_description('{{ relation }}'::regclass, 'pg_class'), '') as description
         union all
         select attname, coalesce(col_description(attrelid, attnum), '')
         from pg_attribute where attrelid = '{{ relation }}'::regclass and attnum > 0 and not attisdropped
     {%- endset -%}
     {%- set changes = [] -%}
-    {%- for name, description in run_query(standing).rows if description != wanted.get(name, description) | trim -%}
+    {%- for name, description in run_query(existing).rows if description != wanted.get(name, description) | trim -%}
         {%- set object = 'column ' ~ relation ~ '.' ~ adapter.quote(name) if name else relation.type ~ ' ' ~ relation -%}
         {%- do changes.append('comment on ' ~ object ~ ' is ' ~ postgres_escape_comment(wanted[name] | trim)) -%}
     {%- endfor -%}

@@ -1,6 +1,6 @@
-{#- A seed is read by views while another build loads it again. The stock `truncate` shows an empty table to a
-    statement that had begun before; deleted rows stay visible to it. The lock makes a second build's delete see the
-    first one's rows. -#}
+{#- Empties a seed without TRUNCATE. Views of another build may read the seed while it is loaded: a statement that began
+    earlier finds a truncated table empty, but still sees deleted rows. The lock makes a second build's delete see the
+    rows that the first one inserted. -#}
 {% macro postgres__reset_csv_table(model, full_refresh, old_relation, agate_table) -%}
     {%- if full_refresh -%}
         {{ return(default__reset_csv_table(model, full_refresh, old_relation, agate_table)) }}

@@ -1,5 +1,5 @@
-{#- Under --empty dbt has every model read nothing. A view made so would stay empty, and a test would ask the catalogue
-    about a subquery: they read what is there; only tables read nothing. -#}
+{#- Removes the limit of --empty from what views and tests read. With the limit, a view would stay empty after the build,
+    and a test would look up a subquery in the catalogue. Only tables read nothing under --empty. -#}
 {% macro unlimited(relation) %}
     {%- set reads_all = model is defined and (
         model.resource_type == 'test' or (model.config is defined and model.config.materialized == 'view')

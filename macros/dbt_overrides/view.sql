@@ -1,6 +1,6 @@
-{#- A view replaced in place, by one build at a time. The stock materialisation swaps it for a new one and drops the
-    old with all that reads from it, which a second build would find missing. Only a view whose columns changed is
-    dropped first: `create or replace` cannot take columns away. -#}
+{#- Replaces a view in place, one build at a time. dbt's own materialization swaps the view for a new one and drops the
+    old one with everything that reads it, and a second build at the same time would fail. A view is dropped first only
+    if `create or replace` fails, because it cannot remove or change columns. -#}
 {% materialization view, adapter='postgres' %}
     {%- set existing_relation = load_cached_relation(this) -%}
     {%- set target_relation = this.incorporate(type='view') -%}

@@ -1,4 +1,4 @@
-{#- The place of an item within its client and period: by revenue, then spend, then id. -#}
+{#- The rank of an item within its client and period: by revenue, then spend, then id. -#}
 {% macro best_first(figures, dimension) -%}
     row_number() over (
         partition by {{ figures }}.client_id, {{ figures }}.period_start

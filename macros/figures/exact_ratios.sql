@@ -1,4 +1,4 @@
-{#- Every ratio, exact, as exact_ctr and so on; divided by zero it is null. -#}
+{#- Every ratio, not rounded, as exact_ctr and so on; null if the denominator is 0. -#}
 {% macro exact_ratios(period) -%}
     {%- for name, (numerator, denominator, _) in ratios().items() -%}
     {{ ratio(figure_name(numerator, period), figure_name(denominator, period)) }} as exact_{{ name }}

@@ -1,4 +1,4 @@
-{#- What a figure is called in a mart: the summaries say revenue for daily_metrics' conversion_revenue. -#}
+{#- The name in a mart of a figure of daily_metrics: summaries call conversion_revenue revenue. -#}
 {% macro figure_name(name, period) -%}
     {{ return({'conversion_revenue': 'revenue'}.get(name, name) if period != 'day' else name) }}
 {%- endmacro %}

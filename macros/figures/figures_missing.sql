@@ -1,5 +1,5 @@
-{#- Which figures of a row are null although what they are made of is there: they do not fit their columns. `priced`
-    says whether a spend is to be expected. -#}
+{#- Names the figures and ratios of a row that are null although their inputs are not, because they do not fit their
+    columns. `priced`: a condition that is true if the row should have a spend. -#}
 {% macro figures_missing(row, period, priced) -%}
     concat_ws(
         ', '

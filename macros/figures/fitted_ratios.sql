@@ -1,4 +1,4 @@
-{#- Every ratio, rounded half away from zero to its column, from what exact_ratios() computed. -#}
+{#- Every ratio, rounded half away from zero for its column, from the columns of exact_ratios(). -#}
 {% macro fitted_ratios() -%}
     {%- for name, (_, _, scale) in ratios().items() -%}
     {{ fitted('exact_' ~ name, 12, scale) }} as {{ name }}

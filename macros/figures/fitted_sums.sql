@@ -1,4 +1,4 @@
-{#- The figures of a summary. `summed`: the rows of the relation are sums already, and are only fitted to their columns. -#}
+{#- The figures of a summary. `summed`: the rows are already summed, so they are only fitted to their columns. -#}
 {% macro fitted_sums(relation, period, summed=false) -%}
     {%- for alias, (name, kind) in mart_figures(period).items() -%}
     {%- set column = relation ~ '.' ~ name -%}

@@ -1,4 +1,4 @@
-{#- The levels of names, from the top down, and the mart of each. A level's id is made of the whole path above it. -#}
+{#- The levels, from the top down, and the mart of each. The id of a level is derived from the whole path above it. -#}
 {% macro levels() -%}
     {{ return({
         'campaign': 'campaigns',

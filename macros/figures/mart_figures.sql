@@ -1,4 +1,4 @@
-{#- The figures of a mart that add up, those of the rows and the spend: {name in the mart: [name in daily_metrics, kind]}. -#}
+{#- The figures of a mart, those of staged rows and spend: {name in the mart: [name in daily_metrics, kind]}. -#}
 {% macro mart_figures(period) -%}
     {%- set figures = {} -%}
     {%- for name, kind in dict(additive_figures(), spend='amount').items() -%}

@@ -1,4 +1,4 @@
-{#- Staged name paths (client_id and what staged_names() gives) with the name and the id of every level, after aliases. -#}
+{#- Adds to staged names (client_id and staged_names()) the name after aliases and the id of every level. -#}
 {% macro names_after_aliases(staged, aliases) -%}
     {%- set path = ['(select id_secret.secret from ' ~ build_table('id_secret') ~ ' as id_secret)', 'resolved.client_id'] -%}
     select

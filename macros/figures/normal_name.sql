@@ -1,5 +1,5 @@
-{#- A name as the loader stages it: without white space around it, in NFC. PostgreSQL's btrim alone takes off only
-    blanks; these are all that Python's strip does. -#}
+{#- A name as the loader stages it: trimmed and in NFC. By default PostgreSQL's btrim removes only spaces; these are all
+    the characters that Python's strip removes. -#}
 {% macro normal_name(name) -%}
     normalize(btrim(
         {{ name }},

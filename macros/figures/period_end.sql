@@ -1,4 +1,4 @@
-{#- The last day of the period that begins on `start`. PostgreSQL has no interval of a quarter. -#}
+{#- The last day of the period that begins on `start`. PostgreSQL intervals have no quarter. -#}
 {% macro period_end(period, start) -%}
     ({{ start }} + interval '{{ {'quarter': '3 months'}.get(period, '1 ' ~ period) }}' - interval '1 day')::date
 {%- endmacro %}

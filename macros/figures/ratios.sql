@@ -1,5 +1,5 @@
-{#- The ratios of a row, each from figures of the same row as daily_metrics names them: {name: [numerator, denominator, scale
-    of the column]}. CTR is a fraction. -#}
+{#- The ratios of a row. Each is computed from figures of the same row, here with their names in daily_metrics: {name:
+    [numerator, denominator, scale of the column]}. CTR is a fraction. -#}
 {% macro ratios() -%}
     {{ return({
         'ctr': ['clicks', 'impressions', 6],

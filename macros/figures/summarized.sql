@@ -1,5 +1,5 @@
-{#- daily_metrics summed by client and period, for the periods that hold a day to rebuild: client_id, period_start,
-    period_end, the figures, the ratios, top_campaigns, top_creatives. Every summary reads it, and names its columns. -#}
+{#- daily_metrics summed by client and period, for the periods that contain a day to rebuild: client_id, period_start,
+    period_end, the figures, the ratios, top_campaigns, top_creatives. Every summary selects its columns from it. -#}
 {% macro summarized(period) -%}
 with days_to_rebuild as (
     select * from {{ days_to_rebuild() }} as own_days
@@ -31,8 +31,8 @@ periods_to_rebuild as (
     from periods_started
 ),
 
--- The days are read once: creatives add up to campaigns, and those to the whole.
-creatives_added as (
+-- daily_metrics is read once: campaigns and totals are summed from these sums.
+creative_sums as (
     select
         periods_to_rebuild.client_id,
         periods_to_rebuild.period_start,
@@ -52,22 +52,22 @@ creatives_added as (
 
 summed as (
     select
-        creatives_added.client_id,
-        creatives_added.period_start,
-        creatives_added.period_end,
-        {{ fitted_sums('creatives_added', period) }}
-    from creatives_added
-    group by creatives_added.client_id, creatives_added.period_start, creatives_added.period_end
+        creative_sums.client_id,
+        creative_sums.period_start,
+        creative_sums.period_end,
+        {{ fitted_sums('creative_sums', period) }}
+    from creative_sums
+    group by creative_sums.client_id, creative_sums.period_start, creative_sums.period_end
 ),
 
 campaigns_summed as (
     select
-        creatives_added.client_id,
-        creatives_added.period_start,
-        creatives_added.campaign_id,
-        {{ fitted_sums('creatives_added', period) }}
-    from creatives_added
-    group by creatives_added.client_id, creatives_added.period_start, creatives_added.campaign_id
+        creative_sums.client_id,
+        creative_sums.period_start,
+        creative_sums.campaign_id,
+        {{ fitted_sums('creative_sums', period) }}
+    from creative_sums
+    group by creative_sums.client_id, creative_sums.period_start, creative_sums.campaign_id
 ),
 
 campaigns_ranked as (
@@ -82,11 +82,11 @@ campaigns_ranked as (
 
 creatives_summed as (
     select
-        creatives_added.client_id,
-        creatives_added.period_start,
-        creatives_added.creative_id,
-        {{ fitted_sums('creatives_added', period, summed=true) }}
-    from creatives_added
+        creative_sums.client_id,
+        creative_sums.period_start,
+        creative_sums.creative_id,
+        {{ fitted_sums('creative_sums', period, summed=true) }}
+    from creative_sums
 ),
 
 creatives_ranked as (

@@ -1,4 +1,4 @@
-{#- The sum of every additive figure of staged rows, which are never null. -#}
+{#- The sum of every figure of staged rows, which are never null. -#}
 {% macro summed_rows(rows) -%}
     {%- for name in additive_figures() -%}
     sum({{ rows }}.{{ name }}) as {{ name }}

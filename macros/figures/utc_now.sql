@@ -1,4 +1,4 @@
-{#- Timestamps are kept in UTC, without a zone. -#}
+{#- The current time: timestamps are stored in UTC, without a time zone. -#}
 {% macro utc_now() -%}
     (now() at time zone 'utc')::timestamp
 {%- endmacro %}

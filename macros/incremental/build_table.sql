@@ -1,5 +1,5 @@
-{#- A table or view that the builds keep for themselves, by its name. Not by ref() or source(): a hook of every mart reads it, and not
-    every mart depends on it by itself. -#}
+{#- A table or view with the state of builds, by its name. It does not use ref() or source(), because hooks of every mart
+    read these tables, and not every mart depends on them. -#}
 {% macro build_table(name) -%}
     {{ return(api.Relation.create(
         database=target.database, schema='media_ops' if name in ('days_built', 'id_secret') else 'media_models', identifier=name

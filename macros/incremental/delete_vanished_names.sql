@@ -1,10 +1,11 @@
-{#- After daily_metrics let go of them: the names that no run that counts stages any more. Only a retraction or a
-    changed alias can make a name vanish, so only then are the clients concerned read again. -#}
+{#- Deletes names that no longer occur in any run that counts. Runs after daily_metrics, when no row refers to them any
+    more. Names can vanish only after a retraction, a changed alias or an unfinished build, so only then are the clients
+    concerned read again. -#}
 {% macro delete_vanished_names() -%}
     {%- if execute and not flags.EMPTY and run_query(
         'select exists (select from ' ~ days_to_rebuild() ~ ' as days where names_may_vanish)'
     ).columns[0].values()[0] -%}
-    create temporary table names_left on commit drop as
+    create temporary table remaining_names on commit drop as
     with clients as (
         select distinct client_id from {{ days_to_rebuild() }} as days where names_may_vanish
     ),
@@ -25,7 +26,7 @@
     delete from {{ this.incorporate(path={'identifier': table}) }} as dimension
     where
         dimension.client_id in (select client_id from {{ days_to_rebuild() }} as days where names_may_vanish)
-        and not exists (select from names_left where names_left.{{ level }}_id = dimension.id)
+        and not exists (select from remaining_names where remaining_names.{{ level }}_id = dimension.id)
         and not exists (
             select from {{ this }} as daily_metrics where daily_metrics.{{ level }}_id = dimension.id
         );

@@ -1,5 +1,5 @@
-{#- Says of the days of the list, before anything is built, that what was remembered no longer holds. A build that dies
-    half way leaves them so, and the next one takes them up. Days without a row yet get one that says the same. -#}
+{#- Marks the days of the work list as not built, before anything is built: if the build dies, they stay marked, and the
+    next build recomputes them. A day that has no row yet gets one. -#}
 {% macro forget_days_built() -%}
     {%- if not flags.EMPTY -%}
     insert into {{ build_table('days_built') }} as days_built

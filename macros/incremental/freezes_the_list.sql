@@ -1,4 +1,4 @@
-{#- Whether this invocation freezes a work list of its own. -#}
+{#- Whether this command freezes its own work list. -#}
 {% macro freezes_the_list() -%}
     {{ return('model.' ~ project_name ~ '.int_days_to_rebuild' in selected_resources) }}
 {%- endmacro %}

@@ -1,13 +1,13 @@
-{#- Makes a mart equal to its model within the work of this build, and leaves rows that are equal already untouched.
-    unique_key          the natural key; rows are matched by it and by client_id, where the mart has one. Not by the id: an
-                        id is derived from the natural key and the client's id, and when someone changes a client's id,
-                        the foreign keys carry the new one down.
-    meta.period         day, week, month …: in a period with a day to rebuild, rows that the model did not return are
-                        deleted. When every day is rebuilt, they are deleted in all periods, because the rules may have
-                        changed. (Names are deleted after daily_metrics: see delete_vanished_names.)
+{#- Makes a mart equal to its model for the days of this build, and leaves rows that are already equal untouched.
+    unique_key          the natural key. Rows are matched by it, and by client_id if the mart has one. They are not
+                        matched by id: an id is derived from the natural key and the client's id, and if someone
+                        changes a client's id, the foreign keys pass on the new one.
+    meta.period         day, week, month …: in a period that contains a day to rebuild, rows that the model did not
+                        return are deleted. If every day is rebuilt, they are deleted in all periods, because the rules
+                        may have changed. (Names are deleted after daily_metrics: see delete_vanished_names.)
     meta.set_elsewhere  columns that other programs fill: never overwritten.
-    A command that does not freeze the list may use other aliases or another top_n than the recorded build. It first marks
-    the days that it writes as not built, so that the next build repeats them. -#}
+    A command that does not freeze the list may use other aliases or another top_n than the recorded build. It first
+    marks the days that it writes as not built, so that the next build recomputes them. -#}
 {% macro get_incremental_sync_sql(arg_dict) -%}
     {%- set target = arg_dict['target_relation'] -%}
     {%- set fresh = arg_dict['temp_relation'] -%}
@@ -17,7 +17,7 @@
     {%- set unique_key = client + natural_key() | reject('equalto', 'client_id') | list -%}
     {%- set kept = unique_key + ['created_at', 'updated_at'] + meta.get('set_elsewhere', []) -%}
     {%- if not unique_key -%}
-        {{ exceptions.raise_compiler_error('give unique_key: the columns that identify a row of ' ~ target) }}
+        {{ exceptions.raise_compiler_error('set unique_key: the columns that identify a row of ' ~ target) }}
     {%- endif -%}
     {%- if flags.FULL_REFRESH and not freezes_the_list() -%}
         {%- do exceptions.warn(
@@ -47,7 +47,7 @@
     {%- else -%}
         {%- if not freezes_the_list() %}
     {{ forget_days_built() }};
-    update {{ build_table('int_days_to_rebuild') }} set build_id = null; -- nor may the build that froze it record it
+    update {{ build_table('int_days_to_rebuild') }} set build_id = null; -- its build may not record it
         {%- endif %}
     analyze {{ fresh }};
         {%- if meta.get('period') %}

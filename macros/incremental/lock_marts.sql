@@ -1,6 +1,6 @@
-{#- Taken before the statement that reads, held to the end of the transaction: of two builds the later one reads
-    what the earlier one wrote. A summary only reads the other marts: one build makes its summaries side by side, and of
-    two builds the later one still waits for the earlier one's. -#}
+{#- Locks the marts until the end of the transaction. The lock is taken before the statement that reads, so that of two
+    builds the later one reads what the earlier one wrote. Summaries only read the other marts, so they share the lock,
+    and one build makes its summaries in parallel. Each summary has its own lock, too, so a second build still waits. -#}
 {% macro lock_marts() -%}
     {%- if model is defined and model.config.get('meta', {}).get('period', 'day') != 'day' and freezes_the_list() -%}
     select

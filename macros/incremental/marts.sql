@@ -1,5 +1,5 @@
-{#- The marts: the incremental models and tables of models/marts/, as dbt's graph has them. The one list of them: it says
-    what has to exist, what has to succeed before a build is recorded, and what is filled when it is new. -#}
+{#- The marts: the incremental models and tables of models/marts/, from dbt's graph. There is no other list of them. It
+    says which marts must exist, and which must succeed before a build is recorded. -#}
 {% macro marts() -%}
     {%- set found = [] -%}
     {%- if execute -%}

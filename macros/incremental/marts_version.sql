@@ -1,6 +1,6 @@
-{#- The version of the rules behind the figures, part of every day's fingerprint: when it changes, the next build recomputes
-    every day. Raise `version` with a change that changes figures. The lists of figures, ratios and levels and the periods
-    of the marts count by themselves. -#}
+{#- The version of the rules that the figures follow. It is part of every day's fingerprint: if it changes, the next
+    build recomputes every day. Raise `version` with a change that changes figures. The lists of figures, ratios and
+    levels and the definition of periods are part of it automatically. -#}
 {% macro marts_version() -%}
     {%- set version = 2 -%}
     {%- set rules = [additive_figures(), ratios(), levels()] -%}

@@ -1,4 +1,5 @@
-{#- See days_to_rebuild, which is for models: a hook or a strategy names the list itself (build_table). -#}
+{#- The days of a work list that this build froze; all days if this command froze none. For hooks and strategies, which
+    pass the list itself (build_table). Models use days_to_rebuild. -#}
 {% macro own_days_in(list) -%}
     (
         select * from {{ list }}

@@ -1,9 +1,9 @@
-{#- Whether a day is to be built again although nothing about it changed: a mart is missing (new, or dropped by someone),
-    --full-refresh, or the vars rebuild_from, rebuild_to and rebuild_client. -#}
+{#- True if a day is rebuilt even though nothing about it changed: a mart is missing (new, or someone dropped it), or
+    --full-refresh, or the vars rebuild_from, rebuild_to and rebuild_client ask for it. -#}
 {% macro rebuild_asked_for(days) -%}
-    {%- set filled_by_days = marts() | selectattr('config.materialized', 'equalto', 'incremental') -%}
+    {%- set incremental_marts = marts() | selectattr('config.materialized', 'equalto', 'incremental') -%}
     {%- set missing = [] -%}
-    {%- for mart in filled_by_days -%}
+    {%- for mart in incremental_marts -%}
         {%- set name = api.Relation.create(schema=mart.schema, identifier=mart.alias) -%}
         {%- do missing.append("not exists (select from pg_class where oid = to_regclass('" ~ name ~ "') and relkind = 'r')") -%}
     {%- endfor -%}

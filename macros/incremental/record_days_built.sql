@@ -1,7 +1,7 @@
-{#- Remembers what the days of the frozen list were built from: the list's own fingerprints, not today's, and only if
-    this build froze the list, every mart that depends on it succeeded, and the aliases are still those of the list
-    (they alone are not frozen with it). The lock stands before the statement that reads the list, in one transaction
-    with it: what a build that freezes a new list meanwhile has forgotten must stay forgotten. -#}
+{#- Records what the days of the work list were built from, with the fingerprints that the list froze, not the current
+    ones. It does so only if this build froze the list, every mart succeeded, and the aliases are still those of the list
+    (the list does not freeze the aliases themselves). The lock comes before the statement that reads the list, in the
+    same transaction: if another build has frozen a new list meanwhile, the days that it marked must stay marked. -#}
 {% macro record_days_built(results) -%}
     {%- if execute and not flags.EMPTY -%}
         {%- set done = results | selectattr('status', 'equalto', 'success') | map(attribute='node.name') | list -%}
@@ -15,14 +15,14 @@
     with own_list as (
         select * from {{ list }} where build_id = '{{ invocation_id }}'
     ),
-    gone as (
+    deleted as (
         delete from {{ built }} as days_built
         using own_list
         where
             days_built.client_id = own_list.client_id and days_built.date = own_list.date
             and own_list.fingerprint is null
     ),
-    other_aliases as (
+    changed_aliases as (
         select distinct own_list.client_id
         from own_list
         left join {{ aliases }} as aliases on own_list.client_id = aliases.client_id
@@ -36,7 +36,7 @@
     where
         days_built.client_id = own_list.client_id and days_built.date = own_list.date
         and own_list.fingerprint is not null
-        and own_list.client_id not in (select other_aliases.client_id from other_aliases);
+        and own_list.client_id not in (select changed_aliases.client_id from changed_aliases);
     commit
         {%- endif -%}
     {%- endif -%}

@@ -1,5 +1,5 @@
-{#- A table whose rows are replaced by what the query returns now. Where the query has other columns than the table, the
-    table is created again: a work list holds nothing that outlives the next build. Under --empty it is left alone. -#}
+{#- A table whose rows are replaced by what the query returns now. If the query has other columns than the table, the
+    table is created again, because the next build needs nothing from a work list. Under --empty it stays as it is. -#}
 {% materialization work_list, adapter='postgres' %}
     {%- set target_relation = this.incorporate(type='table') -%}
     {%- set fresh = make_temp_relation(target_relation) -%}

@@ -1,4 +1,4 @@
--- Every day as it is now beside what it was last built from: what differs is work. `media status` counts it.
+-- Compares every day with what it was last built from. Days that differ have to be rebuilt. `media status` counts them.
 {{ config(grants={'select': ['media_loader']}) }}
 
 with days as (
@@ -18,8 +18,8 @@ compared as (
         coalesce(days.live_run_ids, array[]::uuid[]) as live_run_ids,
         coalesce(days.staged_run_ids, array[]::uuid[]) as staged_run_ids,
         coalesce(days.aliases_fingerprint, '') as aliases_fingerprint,
-        -- A run was retracted or an alias changed: names may have nobody left who staged them. After a build that
-        -- did not end nobody knows which names it made.
+        -- If a run was retracted or an alias changed, names may no longer occur in any run. After a build that did
+        -- not finish, it is unknown which names it inserted.
         coalesce(
             days_built.fingerprint is null
             or not days_built.staged_run_ids <@ coalesce(days.staged_run_ids, array[]::uuid[])

@@ -1,4 +1,5 @@
--- For every (client, date): all that makes its figures, and the fingerprint of it. Small: days, not rows.
+-- For every (client, date): everything that its figures depend on, and the fingerprint of it. This reads days, not
+-- staged rows, so it is fast.
 with run_days as (
     select * from {{ ref('stg_run_days') }}
 ),
@@ -19,7 +20,7 @@ aliases as (
     select * from {{ ref('int_aliases_fingerprinted') }}
 ),
 
--- Names come from every run that counts, figures from the live ones alone.
+-- Names come from all runs that count, figures only from runs with live rows.
 staged as (
     select
         run_days.client_id,

@@ -1,5 +1,5 @@
--- Tonight's work, frozen: the days whose fingerprint differs from the one they were last built from, with all that
--- they are to be built from. A load, a new rate or a retraction during the build waits for the next one.
+-- The work of this build, frozen: the days whose fingerprint differs from what they were last built from, with
+-- everything that they are built from. A load, a CPM change or a retraction during the build waits for the next build.
 {{ config(
     materialized='work_list', pre_hook=[lock_marts(), "select media_ops.refresh_statistics()"],
     post_hook=["{{ forget_days_built() }}", "analyze {{ this }}"]
@@ -26,8 +26,8 @@ frozen as (
         chosen.staged_run_ids,
         chosen.aliases_fingerprint,
         chosen.names_may_vanish or {{ flags.FULL_REFRESH }} as names_may_vanish,
-        -- Every day is recomputed: whatever a mart holds beside what its model then returns is out of date.
-        (select bool_and(other.is_chosen) from chosen as other) as is_everything,
+        -- If every day is recomputed, all other rows of a mart are out of date.
+        (select bool_and(every_day.is_chosen) from chosen as every_day) as is_everything,
         '{{ invocation_id }}' as build_id
     from chosen
     where chosen.is_chosen

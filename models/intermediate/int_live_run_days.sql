@@ -1,4 +1,4 @@
--- Which of the runs in force are live: their rows make the figures of the (client, date).
+-- The runs in force whose rows are live, for each (client, date).
 with runs_in_force as (
     select * from {{ ref('int_runs_in_force') }}
 ),
@@ -7,7 +7,7 @@ run_days as (
     select * from {{ ref('stg_run_days') }}
 ),
 
--- A correction replaces the whole day of that client in its feed.
+-- In a replace feed, the newest file replaces the whole day of a client.
 ranked as (
     select
         run_days.client_id,
@@ -17,7 +17,7 @@ ranked as (
         row_number() over (
             partition by run_days.client_id, run_days.date, runs_in_force.feed_location
             order by runs_in_force.last_modified desc, runs_in_force.object_key desc
-        ) as age
+        ) as newest_first
     from run_days
     inner join runs_in_force on run_days.run_id = runs_in_force.run_id
 ),
@@ -28,7 +28,7 @@ live as (
         ranked.date,
         ranked.run_id
     from ranked
-    where ranked.redelivery = 'append' or ranked.age = 1
+    where ranked.redelivery = 'append' or ranked.newest_first = 1
 )
 
 select * from live

@@ -1,4 +1,4 @@
--- The one name that each spelling stands under, for each client: its own alias before one for all clients.
+-- The name that each aliased spelling stands for, for each client. A client's own alias overrides one for all clients.
 with seed as (
     select * from {{ ref('name_aliases') }}
 ),
@@ -7,7 +7,7 @@ clients as (
     select * from {{ ref('stg_clients') }}
 ),
 
--- People edit the seed by hand; what it says is compared with names as the loader stages them.
+-- The seed is edited by hand, so its names are normalized as the loader normalizes staged names.
 aliases as (
     select
         lower(coalesce({{ normal_name('seed.client') }}, '')) as client,

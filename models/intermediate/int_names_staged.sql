@@ -1,4 +1,4 @@
--- The names that tonight's days staged, once each: as staged, as they stand after aliases, and their ids.
+-- The distinct names on the days of this build: as staged, after aliases, and their ids.
 {{ config(materialized='work_list', pre_hook=lock_marts(), post_hook="analyze {{ this }}") }}
 
 with days_to_rebuild as (

@@ -1,4 +1,4 @@
--- Which of the runs that count are in force: of each object the latest, and of equal parts one.
+-- Which of the runs that count are in force: of each key the latest, and of equal parts the earliest.
 with runs as (
     select * from {{ ref('stg_runs') }}
 ),
@@ -7,7 +7,7 @@ feeds as (
     select * from {{ ref('stg_feeds') }}
 ),
 
--- Of one object key, only its latest run.
+-- The latest run of each object key.
 latest_of_key as (
     select distinct on (runs.bucket, runs.object_key)
         runs.run_id,
@@ -22,7 +22,7 @@ latest_of_key as (
     order by runs.bucket, runs.object_key, runs.run_number desc
 ),
 
--- In a feed whose files are parts, the same content under another key is the same part.
+-- In an append feed, the same content under another key is a copy of the same part.
 copies_numbered as (
     select
         latest_of_key.*,

@@ -2,7 +2,7 @@
     unique_key=['date', 'creative_id'], meta={'period': 'day'}, post_hook="{{ delete_vanished_names() }}"
 ) }}
 
--- depends_on: {{ ref('creatives') }} (the foreign keys point into it)
+-- depends_on: {{ ref('creatives') }} (the target of a foreign key)
 -- depends_on: {{ ref('int_days_fingerprinted') }} {{ ref('int_name_aliases') }} (read by delete_vanished_names)
 
 with days_to_rebuild as (
@@ -26,7 +26,7 @@ runs_to_read as (
     from days_to_rebuild
 ),
 
--- Feeds add up, and so do rows with the same key.
+-- Rows with the same key add up, from one feed or several.
 summed as (
     select
         media_rows.client_id,
@@ -55,7 +55,7 @@ summed as (
         names.placement_id, runs_to_read.cpm
 ),
 
--- What does not fit its column is unknown, and so is all that derives from it.
+-- A figure that does not fit its column is null, and so is everything that is computed from it.
 fitted as (
     select
         summed.client_id,
@@ -69,8 +69,8 @@ fitted as (
     from summed
 ),
 
--- CPM: the price of a thousand impressions. No rate: the spend is unknown, not zero.
--- offset 0, here and in the next step: what is computed here is not computed again wherever it is used below.
+-- Without a CPM, the spend is unknown: null, not zero.
+-- `offset 0`, here and in the next step, makes PostgreSQL compute each expression once, not again wherever it is used.
 priced as (
     select
         fitted.*,

@@ -1,5 +1,5 @@
--- Without the usual steps: PostgreSQL does not look into a view that has a `with`, so a night would read every row ever
--- staged where it can find its own days by the index.
+-- Not written as the other staging models are: PostgreSQL does not inline a view that has a `with`, so a build
+-- would read all rows ever staged instead of finding its days by the index.
 select
     source.ingestion_run_id as run_id,
     source.client_id,

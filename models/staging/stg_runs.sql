@@ -8,7 +8,7 @@ renamed as (
         source.run_number,
         source.feed_location,
         source.bucket,
-        -- Keys are ordered as in S3, whatever the database's own order of letters is.
+        -- Keys are ordered as in S3, whatever the database's own collation is.
         source.object_key collate "C" as object_key, -- noqa: RF03
         source.client_id as key_client_id,
         source.sha256,

@@ -1,6 +1,6 @@
-"""Measure the product against the floor that PostgreSQL itself sets, on servers of its own.
+"""Measure the product against a floor, hand-written SQL and psql, on separate servers.
 
-make bench ARGS='--rows 100000 --only load,night --runs 5'
+make bench ARGS='--rows 100000 --only load,nightly --runs 5'
 """
 
 from __future__ import annotations
@@ -10,30 +10,30 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench import dashboard, loading, marts, nights
+from tests.bench import dashboard, loading, marts, nightly
+from tests.bench.environment import Bench, running_bench
 from tests.bench.sample import FEEDS, Sample
-from tests.bench.stand import Stand, stand
 from tests.bench.table import Fact, Line, print_table
 
-PARTS = ("load", "memory", "build", "night", "dashboard")
+PARTS = ("load", "memory", "build", "nightly", "dashboard")
 
 
 def main() -> int:
     """Runs the chosen parts and prints one table."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--rows", type=int, default=1_000_000, help="of a file; the history has five times that"
+        "--rows", type=int, default=1_000_000, help="rows per file; the long history has five times as many"
     )
-    parser.add_argument("--runs", type=int, default=3, help="how often each line is measured")
-    parser.add_argument("--only", default=",".join(PARTS), help=f"parts, of {','.join(PARTS)}")
-    parser.add_argument("--workers", default="", help="numbers of --workers to try as well: 1,2,4")
-    parser.add_argument("--keep", type=Path, help="a directory that stays, with the history")
+    parser.add_argument("--runs", type=int, default=3, help="how often to measure each line")
+    parser.add_argument("--only", default=",".join(PARTS), help=f"parts to run; default {','.join(PARTS)}")
+    parser.add_argument("--workers", default="", help="also load with these numbers of --workers: 1,2,4")
+    parser.add_argument("--keep", type=Path, help="a directory to keep with the history, for the next run")
     chosen = parser.parse_args()
     parts = chosen.only.split(",")
     if unknown := [part for part in parts if part not in PARTS]:
-        parser.error(f"there is no part {', '.join(unknown)}: choose of {', '.join(PARTS)}")
+        parser.error(f"no such part: {', '.join(unknown)}; choose from {', '.join(PARTS)}")
     lines: list[Line | Fact] = []
-    with stand(FEEDS, chosen.keep and chosen.keep.absolute()) as bench:
+    with running_bench(FEEDS, chosen.keep and chosen.keep.absolute()) as bench:
         try:
             for line in _measured(bench, chosen, parts):
                 lines.append(line)
@@ -42,7 +42,7 @@ def main() -> int:
     return 0
 
 
-def _measured(bench: Stand, chosen: argparse.Namespace, parts: list[str]) -> Iterator[Line | Fact]:
+def _measured(bench: Bench, chosen: argparse.Namespace, parts: list[str]) -> Iterator[Line | Fact]:
     sample = Sample(chosen.rows)
     workers = [int(count) for count in chosen.workers.split(",") if count]
     if "load" in parts:
@@ -51,8 +51,8 @@ def _measured(bench: Stand, chosen: argparse.Namespace, parts: list[str]) -> Ite
         yield from loading.measure_memory(bench, sample)
     if "build" in parts:
         yield from marts.measure(bench, sample, chosen.runs)
-    if "night" in parts:
-        yield from nights.measure(bench, sample, chosen.runs)
+    if "nightly" in parts:
+        yield from nightly.measure(bench, sample, chosen.runs)
     if "dashboard" in parts:
         yield from dashboard.measure(bench, sample, chosen.runs)
 

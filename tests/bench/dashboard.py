@@ -1,4 +1,4 @@
-"""A client's dashboard: one client, ninety days, by campaign; through row-level security and without it."""
+"""A client's dashboard: one client, ninety days, by campaign; with and without row-level security."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import psycopg
 
 from loader.agency.users import add_user
 from loader.database.connection import connect
+from tests.bench.environment import Bench
 from tests.bench.sample import Sample
-from tests.bench.stand import Stand
 from tests.bench.table import Line, alternate, progress
 
 FILL = Path(__file__).with_name("dashboard.sql")
@@ -28,10 +28,10 @@ group by campaign_id
 REPEATS = 20
 
 
-def measure(bench: Stand, sample: Sample, runs: int) -> Iterator[Line]:
-    """Yields the line on the dashboard; its times are of REPEATS queries."""
+def measure(bench: Bench, sample: Sample, runs: int) -> Iterator[Line]:
+    """Yields the line for the dashboard; each time is for REPEATS queries."""
     days = max(2 * sample.rows // CLIENTS // CREATIVES, 1)
-    db = bench.fresh("dashboard")
+    db = bench.new_database("dashboard")
     bench.media(db, "transform")
     progress(f"filling daily_metrics with {days * CLIENTS * CREATIVES:,} rows")
     bench.psql(db, "-v", f"days={days}", "-f", str(FILL))

@@ -1,4 +1,4 @@
--- Two hundred clients with a hundred creatives each, delivering on :days days. Trusted: no key is checked.
+-- Inserts 200 clients with 100 creatives each, and their daily_metrics for :days days. Keys are not checked.
 set session_replication_role = replica;
 insert into media.clients (name) select 'Client ' || number from generate_series(1, 200) as number;
 insert into media.campaigns (id, client_id, name, created_at, updated_at)

@@ -1,5 +1,5 @@
--- The floor of a first build: what someone writes by hand who knows that there is one feed, one run a file, no
--- correction and no figure that does not fit. Rows first, keys, indexes and foreign keys after.
+-- The floor of a first build: what someone would write by hand who knows that there is one feed, one run per file, no
+-- restatement, and no figure that does not fit. Rows first, then keys, indexes and foreign keys.
 set work_mem = '128MB';
 set maintenance_work_mem = '256MB';
 set jit = off;

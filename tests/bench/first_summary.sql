@@ -1,5 +1,5 @@
--- One of the two summaries of first_build.sql. Variables: summaries (its table), creative_sums (each creative's sums by
--- client and period), period_end (an expression of period_start).
+-- One of the two summaries of first_build.sql. Variables: summaries (its table), creative_sums (the sums of each
+-- creative by client and period), period_end (an expression that uses period_start).
 insert into floor.:summaries
 with campaign_sums as (
     select

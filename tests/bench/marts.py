@@ -1,4 +1,4 @@
-"""The first build of all marts: `media transform` against one SQL script written by hand."""
+"""The first build of all marts: `media transform` against one hand-written SQL script."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from loader.database.connection import Database
-from tests.bench.sample import Sample, add_clients, divided
-from tests.bench.stand import FORGET_BUILDS, Stand
+from tests.bench.environment import DROP_BUILDS, Bench
+from tests.bench.sample import Sample, add_clients, split_days
 from tests.bench.table import Fact, Line, alternate, progress
 
 SCRIPT = Path(__file__).with_name("first_build.sql")
@@ -26,9 +26,9 @@ TABLES = {
 }
 
 
-def measure(bench: Stand, sample: Sample, runs: int) -> Iterator[Line | Fact]:
-    """Yields the line on the first build; raises AssertionError if the script's rows are not ours."""
-    empty, db = bench.fresh("marts_empty"), bench.fresh("marts")
+def measure(bench: Bench, sample: Sample, runs: int) -> Iterator[Line | Fact]:
+    """Yields the line for the first build; raises AssertionError if the script's rows differ from ours."""
+    empty, db = bench.new_database("marts_empty"), bench.new_database("marts")
     load_history(bench, db, sample, sample.rows)
     starts: list[float] = []
 
@@ -43,11 +43,11 @@ def measure(bench: Stand, sample: Sample, runs: int) -> Iterator[Line | Fact]:
     )
 
 
-def load_history(bench: Stand, db: Database, sample: Sample, rows: int) -> None:
-    """Loads so many rows, up to sample.LAST_DAY."""
+def load_history(bench: Bench, db: Database, sample: Sample, rows: int) -> None:
+    """Loads about `rows` rows, for the days up to sample.LAST_DAY."""
     add_clients(db)
     bench.empty_bucket()
-    for number, days in enumerate(divided(sample.days(rows), FILES)):
+    for number, days in enumerate(split_days(sample.days(rows), FILES)):
         file = sample.write(bench.directory / f"history{number}.csv", days)
         bench.put(f"drops/{file.name}", file)
         file.unlink()
@@ -57,23 +57,23 @@ def load_history(bench: Stand, db: Database, sample: Sample, rows: int) -> None:
     progress(f"loaded {rows:,} rows in {ran.seconds:.1f} s")
 
 
-def _built(bench: Stand, db: Database) -> float:
-    bench.sql(db, FORGET_BUILDS)
-    bench.settle(db)
+def _built(bench: Bench, db: Database) -> float:
+    bench.sql(db, DROP_BUILDS)
+    bench.checkpoint(db)
     return bench.media(db, "transform").seconds
 
 
-def _by_hand(bench: Stand, db: Database) -> float:
+def _by_hand(bench: Bench, db: Database) -> float:
     bench.sql(db, "drop schema if exists floor cascade")
-    bench.settle(db)
+    bench.checkpoint(db)
     return bench.psql(db, "-f", str(SCRIPT)).seconds
 
 
-def _compare(bench: Stand, db: Database) -> None:
-    """Says whether both made the same: a floor that does less is none."""
+def _compare(bench: Bench, db: Database) -> None:
+    """Checks that both gave the same rows, so that the floor does all of the work."""
     for table, columns in TABLES.items():
-        mine, theirs = (f"select id, {columns} from {schema}.{table}" for schema in ("media", "floor"))
+        ours, floor = (f"select id, {columns} from {schema}.{table}" for schema in ("media", "floor"))
         differing = bench.value(
-            db, f"select count(*) from (({mine} except {theirs}) union all ({theirs} except {mine})) as rows"
+            db, f"select count(*) from (({ours} except {floor}) union all ({floor} except {ours})) as rows"
         )
         assert differing == 0, f"{differing} rows of {table} differ between the script and the build"

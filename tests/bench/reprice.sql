@@ -1,5 +1,5 @@
--- The floor of a new price: what someone writes by hand who knows which client, which days and which price, and that
--- no figure overflows. Same rows, same columns, same order of the best.
+-- The floor of a CPM change: what someone would write by hand who knows the client, the days and the CPM, and that no
+-- figure overflows. It gives the same rows and columns, and ranks items in the same order.
 \set ON_ERROR_STOP on
 begin;
 

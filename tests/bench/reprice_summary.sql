@@ -1,5 +1,5 @@
--- One of the two summaries of reprice.sql. Variables beside its own: summaries (its table), period (week or month),
--- period_start (the column).
+-- One of the two summaries of reprice.sql. Variables besides those of reprice.sql: summaries (its table), period (week
+-- or month), period_start (the column).
 with creative_sums as (
     select
         date_trunc(:'period', date)::date as period_start, campaign_id, creative_id, sum(impressions) as impressions,

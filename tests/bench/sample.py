@@ -1,4 +1,4 @@
-"""The files to load: twenty clients whose creatives all deliver every day, the same figures on every run."""
+"""The files to load: twenty clients whose creatives all deliver every day; every run has the same figures."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from pathlib import Path
 import zstandard
 
 from loader.agency.clients import add_client
-from loader.agency.rates import set_rate
+from loader.agency.cpms import set_cpm
 from loader.database.connection import Database, connect
-from tests.bench.stand import BUCKET
+from tests.bench.environment import BUCKET
 
 CLIENTS = [f"Client {number:02d} Holdings" for number in range(1, 21)]
 LAST_DAY = date(2025, 9, 10)
-"""Ten days of history fill the month so far, and a hundred do: the same night then sums the same months."""
+"""The tenth of a month: a short and a long history then have the same days in the current month to sum."""
 DAYS = 50
 HEADER = "Date,Advertiser,Campaign,Strategy,Placement,Creative,Imps,Clicks,CTR,Conversions,Revenue\n"
 FEEDS = f"""\
@@ -46,22 +46,22 @@ feeds:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What `rows` rows in DAYS days look like; other numbers of days have as many rows a day."""
+    """Sample data with `rows` rows in DAYS days, and as many rows per day in other numbers of days."""
 
     rows: int
 
     @property
-    def rows_a_day(self) -> int:
-        """How many rows a night brings."""
+    def rows_per_day(self) -> int:
+        """The number of rows per day."""
         return max(self.rows // DAYS // len(CLIENTS), 1) * len(CLIENTS)
 
     def days(self, rows: int) -> list[date]:
-        """Returns the days up to LAST_DAY that hold so many rows."""
-        count = max(rows // self.rows_a_day, 1)
+        """Returns the days up to LAST_DAY that have about `rows` rows."""
+        count = max(rows // self.rows_per_day, 1)
         return [LAST_DAY - timedelta(days=back) for back in reversed(range(count))]
 
     def write(self, file: Path, days: Sequence[date]) -> Path:
-        """Writes a file of these days."""
+        """Writes a file with these days."""
         with file.open("w", encoding="utf-8", newline="") as stream:
             stream.write(HEADER)
             for day in days:
@@ -79,9 +79,9 @@ class Sample:
             yield f"{day},{path},{impressions},{clicks},{ctr:.6f},{conversions},{revenue:.2f}\n"
 
     def _paths(self) -> Iterator[str]:
-        """Yields the names of every creative as they stand in a line."""
+        """Yields the client and names of every creative, as in a line of the file."""
         for client in CLIENTS:
-            for number in range(self.rows_a_day // len(CLIENTS)):
+            for number in range(self.rows_per_day // len(CLIENTS)):
                 campaign, strategy, placement = number // 100, number // 20 % 5, number // 5 % 4
                 yield (
                     f"{client},Always on {campaign:03d} awareness,Strategy {strategy} retargeting,"
@@ -89,22 +89,22 @@ class Sample:
                 )
 
 
-def divided(days: Sequence[date], parts: int) -> list[Sequence[date]]:
-    """Divides days into so many runs of about the same length."""
+def split_days(days: Sequence[date], parts: int) -> list[Sequence[date]]:
+    """Splits days into `parts` consecutive parts of about the same length."""
     bounds = [len(days) * part // parts for part in range(parts + 1)]
     return [days[start:end] for start, end in pairwise(bounds) if end > start]
 
 
-def packed_gzip(file: Path) -> Path:
-    """Writes the file once more, as gzip."""
+def gzip_copy(file: Path) -> Path:
+    """Writes a gzip copy of the file."""
     target = file.with_name(f"{file.name}.gz")
     with file.open("rb") as source, gzip.open(target, "wb", compresslevel=6) as packed:
         shutil.copyfileobj(source, packed, 1 << 20)
     return target
 
 
-def packed_zstd(file: Path) -> Path:
-    """Writes the file once more, as zstd."""
+def zstd_copy(file: Path) -> Path:
+    """Writes a zstd copy of the file."""
     target = file.with_name(f"{file.name}.zst")
     with file.open("rb") as source, target.open("wb") as packed:
         zstandard.ZstdCompressor().copy_stream(source, packed)
@@ -115,4 +115,4 @@ def add_clients(db: Database) -> None:
     """Adds the clients, each with a CPM from the beginning."""
     with closing(connect(db, autocommit=True)) as connection:
         for name in CLIENTS:
-            set_rate(connection, add_client(connection, name), Decimal(5), None)
+            set_cpm(connection, add_client(connection, name), Decimal(5), None)

@@ -1,4 +1,4 @@
-"""What was measured, as lines of a table: sizes, floor, ours, ratio, target; each as min and median."""
+"""The table of measurements: size, floor, ours, ratio and target; times and ratios as min and median."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from statistics import median
 
 Measurement = Callable[[], float]
-_begun = time.monotonic()
+_started = time.monotonic()
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Seconds of several runs, ours against the floor; `start` is what the target allows beside the ratio."""
+    """Seconds of several runs, ours against the floor; `start` is left out of the ratio."""
 
     what: str
     size: str
@@ -26,15 +26,15 @@ class Line:
     def cells(self) -> tuple[str, ...]:
         """Returns the line as text."""
         starts = [f"{min(self.start):.2f}"] if self.start else [""]
-        least = (min(self.ours) - min(self.start or [0])) / min(self.floor)
+        best = (min(self.ours) - min(self.start or [0])) / min(self.floor)
         middle = (median(self.ours) - median(self.start or [0])) / median(self.floor)
         floor, ours = (f"{min(runs):.3g} / {median(runs):.3g}" for runs in (self.floor, self.ours))
-        return (self.what, self.size, floor, ours, *starts, f"{least:.2f} / {middle:.2f}", self.target)
+        return (self.what, self.size, floor, ours, *starts, f"{best:.2f} / {middle:.2f}", self.target)
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A figure that stands for itself."""
+    """A measurement without a floor."""
 
     what: str
     size: str
@@ -46,11 +46,11 @@ class Fact:
         return (self.what, self.size, "", self.value, "", "", self.target)
 
 
-TITLES = ("what", "size", "floor s", "ours s", "start s", "ratio", "target")
+TITLES = ("measurement", "size", "floor s", "ours s", "start s", "ratio", "target")
 
 
 def alternate(what: str, runs: int, floor: Measurement, ours: Measurement) -> tuple[list[float], list[float]]:
-    """Measures both so many times, in turn, so that both meet the same noise."""
+    """Measures both in turn, `runs` times each, so that both get the same noise."""
     floors, found = [], []
     for run in range(1, runs + 1):
         floors.append(floor())
@@ -60,8 +60,8 @@ def alternate(what: str, runs: int, floor: Measurement, ours: Measurement) -> tu
 
 
 def progress(sentence: str) -> None:
-    """Says what has been done so far."""
-    print(f"[{time.monotonic() - _begun:6.0f} s] {sentence}", file=sys.stderr, flush=True)
+    """Prints progress to stderr."""
+    print(f"[{time.monotonic() - _started:6.0f} s] {sentence}", file=sys.stderr, flush=True)
 
 
 def print_table(lines: Sequence[Line | Fact]) -> None:
@@ -72,6 +72,4 @@ def print_table(lines: Sequence[Line | Fact]) -> None:
         print("| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |")
         if not number:
             print("|" + "|".join("-" * (width + 2) for width in widths) + "|")
-    print(
-        "Seconds and ratios: the least / the median of the runs; a ratio leaves out what stands under start."
-    )
+    print("Seconds and ratios: minimum / median of the runs. The ratio does not include the start column.")

@@ -1,4 +1,4 @@
--- A name longer than its column would be cut without a word, and of two aliases for one name none is the right one.
+-- Finds ambiguous aliases, and aliases for a name that is blank or too long for its column (it would be cut silently).
 with seed as (
     select * from {{ ref('name_aliases') }}
 ),
@@ -7,7 +7,7 @@ clients as (
     select * from {{ ref('stg_clients') }}
 ),
 
--- A client may be named by its name here and by its id there.
+-- The client is given by its name or its id, so two rows may mean the same client.
 aliases as (
     select
         coalesce(clients.client_id::text, lower(seed.client), '') as client,

@@ -1,6 +1,6 @@
--- The same totals in the live rows and in daily_metrics, for each client and day, to the cent. Over what was
--- recomputed, or over everything: --vars 'reconcile: all'. sums_of_daily_metrics does the same for the summaries.
-{% set all_of_it = var('reconcile') == 'all' %}
+-- The live rows and daily_metrics have the same totals for each client and day, to the cent. Checks the days that were
+-- recomputed, or the whole history: --vars 'reconcile: all'. sums_of_daily_metrics does the same for the summaries.
+{% set whole_history = var('reconcile') == 'all' %}
 
 with days as (
     select * from {{ days_to_rebuild() }} as own_days
@@ -14,13 +14,13 @@ daily_metrics as (
     select * from {{ ref('daily_metrics') }}
 ),
 
-{% if all_of_it %}
+{% if whole_history %}
 days_compared as (
     select * from {{ ref('int_days_compared') }}
 ),
 
--- Those that are staged by the runs that they were built from.
-days_in_step as (
+-- The days whose staged runs are still those that the day was built from.
+days_up_to_date as (
     select
         days_compared.client_id,
         days_compared.date,
@@ -42,10 +42,10 @@ days_to_check as (
         days.live_run_ids
     from days
     union all
-    select * from days_in_step
+    select * from days_up_to_date
 ),
 
--- The others wait for the next build: what staged them came during this one.
+-- The other days wait for the next build: their runs changed during this one.
 days_waiting as ( -- noqa: ST03
     select
         days_compared.client_id,
@@ -89,7 +89,7 @@ daily as (
         daily_metrics.date,
         {{ sums_or_null('daily_metrics') }}
     from daily_metrics
-    {% if all_of_it %}
+    {% if whole_history %}
     left join days_waiting
         on daily_metrics.client_id = days_waiting.client_id and daily_metrics.date = days_waiting.date
     where days_waiting.client_id is null
@@ -108,7 +108,8 @@ differing as (
     where
         (staged.client_id is null) <> (daily.client_id is null)
         -- A figure that does not fit its column is null in daily_metrics, and figures_fit_their_columns warns of it.
-        -- Where a count does not fit, neither does the sum; amounts may be negative.
+        -- Counts are never negative: if one does not fit, the sum does not fit either. Amounts may be negative, so a
+        -- sum that is null in daily_metrics is not compared.
         {% for name, kind in additive_figures().items() %}
         {% if kind == 'count' %}
         or {{ fitted_count('staged.' ~ name) }} is distinct from {{ fitted_count('daily.' ~ name) }}

@@ -1,9 +1,9 @@
-"""An agency's database as on managed PostgreSQL: no superuser owns, loads, builds or reads anything.
+"""An agency's database as on managed PostgreSQL: nothing is done by a superuser.
 
-agency_owner   owns the database, may create roles; migrates, adds clients, CPMs and users
-loading        member of media_loader alone; building: of media_transformer alone
+agency_owner   owns the database, may create roles; migrates; adds clients, CPMs and users
+loading        member of media_loader only; building: of media_transformer only
 agency_bi      member of media_reader; portal: of media_portal
-acme_bi, …     logins that `media users add --login` made, and some that went wrong
+acme_bi, …     logins created by `media users add --login`, and some that are misconfigured
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import boto3
 import psycopg
 from conftest import S3, SETTINGS
 from dbt.cli.main import dbtRunner
-from product import MARTS, Product, Run
+from product import MARTS, Completed, Product
 from psycopg import sql
 
 from loader.database import binaries
@@ -76,40 +76,40 @@ update media.users set database_login = 'bound_portal' where email = 'carl@acme.
 
 @dataclass(frozen=True)
 class Agency:
-    """The database, and ways to it."""
+    """The database, and ways to connect to it."""
 
     server: Server
     product: Product
-    """The commands, given by agency_owner."""
+    """The commands, run as agency_owner."""
     directory: Path
 
     def by(self, login: str) -> Product:
-        """Return the commands, given by another login."""
+        """Returns the commands, run as another login."""
         env = {**self.product.database.env, "PGUSER": login}
         return replace(self.product, database=Database(f"the agency's database as {login}", env))
 
     @contextmanager
-    def connection(self, login: str, user: str | None = None, **how: Any) -> Iterator[psycopg.Connection]:
-        """Log in; a portal acts for the user of that id."""
+    def connection(self, login: str, user: str | None = None, **options: Any) -> Iterator[psycopg.Connection]:
+        """Connects as a login; a portal acts for the user with this id."""
         with psycopg.connect(
             host=str(self.server.socket_directory),
             port=self.server.port,
             dbname=self.product.database.env["PGDATABASE"],
             user=login,
             autocommit=True,
-            **how,
+            **options,
         ) as opened:
             if user is not None:
                 opened.execute("select set_config('app.current_user_id', %s, false)", [user])
             yield opened
 
     def user(self, email: str) -> str:
-        """Return a user's id."""
+        """Returns a user's id."""
         (found,) = self.product.query("select id::text as id from media.users where email = %s", email)
         return str(found["id"])
 
-    def truth(self, table: str, client: str | None = None) -> list[tuple[Any, ...]]:
-        """Return a table's rows, as the owner sees them; of one client, or all."""
+    def rows_as_owner(self, table: str, client: str | None = None) -> list[tuple[Any, ...]]:
+        """Returns a table's rows as the owner sees them, for one client or for all."""
         column = "id" if table == "clients" else "client_id"
         with self.connection("agency_owner") as connection:
             return connection.execute(
@@ -120,8 +120,8 @@ class Agency:
                 {"client": client},
             ).fetchall()
 
-    def dbt(self, *arguments: str, login: str = "building", options: str = "") -> Run:
-        """Run dbt in this process as the login; `options` are libpq's. Any outcome is returned."""
+    def dbt(self, *arguments: str, login: str = "building", options: str = "") -> Completed:
+        """Runs dbt in this process as the login, with libpq's `options`; does not fail if dbt fails."""
         env = {**self.by(login).env, "PGOPTIONS": options}
         out = StringIO()
         with (
@@ -133,18 +133,18 @@ class Agency:
             done = dbtRunner().invoke(
                 [*arguments, "--project-dir", str(CHECKOUT), "--profiles-dir", str(self.directory)]
             )
-        return Run(arguments, int(not done.success), out.getvalue(), "")
+        return Completed(arguments, int(not done.success), out.getvalue(), "")
 
 
 def rows(connection: psycopg.Connection, table: str) -> list[tuple[Any, ...]]:
-    """Return all rows of a table that the login may see."""
+    """Returns all rows of a table that the connection can see."""
     return connection.execute(
         sql.SQL("select * from {} order by id").format(sql.Identifier("media", table))
     ).fetchall()
 
 
 def csv(day: str) -> str:
-    """Return a day of all clients; campaigns tell whose they are, and one name is everybody's."""
+    """Returns one day's file: each client has a campaign with its own name, and one called Spring."""
     lines = ["Client,Date,Campaign,Strategy,Placement,Creative,Imps,Clicks"]
     for number, client in enumerate(CLIENTS, 1):
         for campaign in (f"{client} secret", "Spring"):
@@ -154,7 +154,7 @@ def csv(day: str) -> str:
 
 @contextmanager
 def agency(programs: Path | None, directory: Path, endpoint: str) -> Iterator[Agency]:
-    """Give an agency with clients, users and marts, all of it made without a superuser."""
+    """Yields an agency with clients, users and marts, all created without a superuser."""
     embedded = Embedded(directory / "cluster", programs or binaries.wheel(), SETTINGS)
     with embedded.lease() as server:
         with server.connect("postgres") as connection:
@@ -165,15 +165,15 @@ def agency(programs: Path | None, directory: Path, endpoint: str) -> Iterator[Ag
         product = Product(
             Database("the agency's database", env), s3(endpoint), directory / "feeds.yml", directory / "dbt"
         )
-        made = Agency(server, product, directory)
-        fill(made)
-        yield made
+        created = Agency(server, product, directory)
+        set_up(created)
+        yield created
         product.s3.client.close()
         embedded.stop()
 
 
 def s3(endpoint: str) -> S3:
-    """Return moto's S3 for a whole session: its bucket is there when something is loaded."""
+    """Returns moto's S3 for a whole session; deliver() creates the bucket when it is needed."""
     env = {
         "AWS_ENDPOINT_URL_S3": endpoint,
         "AWS_ACCESS_KEY_ID": "test",
@@ -191,9 +191,9 @@ def s3(endpoint: str) -> S3:
     return S3(endpoint, env, client)
 
 
-def fill(made: Agency) -> None:
-    """Do by commands what an agency does, each by the login whose work it is."""
-    owner = made.product
+def set_up(agency: Agency) -> None:
+    """Sets the agency up with commands, each run by the login that is responsible for it."""
+    owner = agency.product
     owner.run("migrate")
     for number, client in enumerate(CLIENTS, 1):
         owner.add_client(client)
@@ -208,23 +208,23 @@ def fill(made: Agency) -> None:
         "admin@agency.example": ["--admin"],
         "root@agency.example": ["--admin"],
     }.items():
-        with secret(PASSWORD):
+        with password_set(PASSWORD):
             owner.run("users", "add", email, *which)
     owner.run("users", "disable", "gone@acme.example")
     owner.run("clients", "disable", "Initech")
-    with made.connection("agency_owner") as connection:
+    with agency.connection("agency_owner") as connection:
         connection.execute(SETUP)
     owner.feeds(FEEDS)
-    deliver(made, "2026-01-05")
-    made.by("loading").run("load")
-    made.by("building").run("transform")
-    with made.server.connect("agency") as connection:
-        connection.execute("analyze")  # as autovacuum does: now there are statistics to leak
+    deliver(agency, "2026-01-05")
+    agency.by("loading").run("load")
+    agency.by("building").run("transform")
+    with agency.server.connect("agency") as connection:
+        connection.execute("analyze")  # as autovacuum does: statistics could leak rows
 
 
-def deliver(made: Agency, day: str) -> None:
-    """Put a day's file, alone in the bucket: what was loaded may have left it."""
-    s3 = made.product.s3
+def deliver(agency: Agency, day: str) -> None:
+    """Puts a day's file, and removes older ones from the bucket."""
+    s3 = agency.product.s3
     s3.bucket(BUCKET)
     for old in s3.client.list_objects_v2(Bucket=BUCKET).get("Contents", []):
         s3.client.delete_object(Bucket=BUCKET, Key=old["Key"])
@@ -232,7 +232,7 @@ def deliver(made: Agency, day: str) -> None:
 
 
 @contextmanager
-def secret(password: str) -> Iterator[None]:
-    """Give MEDIA_PASSWORD to the commands of the block."""
+def password_set(password: str) -> Iterator[None]:
+    """Sets MEDIA_PASSWORD for the commands in the block."""
     with patch.dict(os.environ, {"MEDIA_PASSWORD": password}):
         yield

@@ -1,4 +1,4 @@
-"""Who may do what with which relation and function: what is meant, and what the catalogue says."""
+"""Grants and policies on every relation and function: as intended, and as in the catalogue."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from product import MARTS
 from loader.project import CHECKOUT
 
 Grants = set[tuple[str, str, str]]
-"""What, to which role, which privileges."""
+"""The object, the role, and the privileges."""
 
 ALL_MARTS = (*MARTS, *sorted({file.stem for file in (CHECKOUT / "models/marts").glob("*.sql")} - {*MARTS}))
-"""Those of the specification, and those that were added to them: everyone's rows are protected alike."""
+"""The specified marts and those added since; all are protected in the same way."""
 SCHEMAS = ("media", "media_ops", "media_models")
 USER_COLUMNS = (
     "client_id",
@@ -93,7 +93,7 @@ VISIBLE = (
 
 
 def policies() -> set[tuple[str, str, str]]:
-    """Return table, roles and condition of every policy that is meant."""
+    """Returns table, roles and condition of every intended policy."""
     found = {
         ("users", "media_portal", VISIBLE.format("id", "user")),
         ("users", "media_reader", "true"),
@@ -152,7 +152,7 @@ group by what, grantee
 
 
 def differences(connection: psycopg.Connection) -> list[str]:
-    """Return one line for everything in the catalogue that is not as meant, seen by whoever asks."""
+    """Returns one line for each difference between the catalogue and what is intended."""
     with connection.transaction():
         connection.execute("set local search_path = pg_catalog")
         granted = set(connection.execute(GRANTED.encode(), {"schemas": list(SCHEMAS)}).fetchall())
@@ -177,9 +177,9 @@ def differences(connection: psycopg.Connection) -> list[str]:
             from pg_class where relnamespace = 'media'::regnamespace and relkind not in ('i', 'I', 't', 'c')
             """
         ).fetchall()
-    wrong = [f"granted, but not meant: {line}" for line in sorted(granted - GRANTS)]
-    wrong += [f"meant, but not granted: {line}" for line in sorted(GRANTS - granted)]
-    wrong += [f"policy not meant: {line}" for line in sorted(found - policies())]
+    wrong = [f"granted, but not intended: {line}" for line in sorted(granted - GRANTS)]
+    wrong += [f"intended, but not granted: {line}" for line in sorted(GRANTS - granted)]
+    wrong += [f"policy not intended: {line}" for line in sorted(found - policies())]
     wrong += [f"policy missing: {line}" for line in sorted(policies() - found)]
     wrong += [f"policy of another kind: {line}" for line in others]
     for name, kind, enabled, forced, owner in tables:
@@ -191,5 +191,5 @@ def differences(connection: psycopg.Connection) -> list[str]:
         if kind != "r" and (name, kind) != ("ingestion_logs_run_number_seq", "S"):
             wrong.append(f"{name} is of kind {kind}")
         elif kind == "r" and name not in {*TWELVE, *ALL_MARTS}:
-            wrong.append(f"{name} is none of the twelve tables: say who may read it, and by which policy")
+            wrong.append(f"{name} is not one of the twelve tables: declare who may read it")
     return wrong

@@ -1,4 +1,4 @@
-"""Where the model and the product's tables must agree: AssertionError where they do not."""
+"""Compares the model with the product's tables; raises AssertionError where they differ."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COUNTS = ("impressions", "clicks", "conversions")
 RATIOS = ("ctr", "cpc", "cpa", "roas")
 FIGURES = (*COUNTS, "revenue", "spend", *RATIOS)
 ITEM = ("rank", "id", "name", *FIGURES)
-"""What the specification says of an item of top_campaigns; figures that were added since are not compared."""
+"""An item's fields in top_campaigns, as specified; figures added later are not compared."""
 STAGED = (
     "client_id",
     "date",
@@ -36,8 +36,8 @@ STAGED = (
 )
 
 
-def same(what: str, found: Any, expected: Any) -> None:
-    """Compare two mappings or lists, and show only where they differ."""
+def check_equal(what: str, found: Any, expected: Any) -> None:
+    """Compares two mappings or lists; the message shows only the differences."""
     if found == expected:
         return
     if isinstance(found, Mapping) and isinstance(expected, Mapping):
@@ -51,8 +51,8 @@ def same(what: str, found: Any, expected: Any) -> None:
     raise AssertionError("\n".join((f"{what} differ", *lines)))
 
 
-def runs(model: Model, tables: Tables) -> list[tuple[Attempt, dict[str, Any]]]:
-    """Pair each attempt with its row of ingestion_logs, by key and order."""
+def paired_attempts(model: Model, tables: Tables) -> list[tuple[Attempt, dict[str, Any]]]:
+    """Pairs each attempt with its row of ingestion_logs, by key and order."""
     logs = sorted(tables["ingestion_logs"], key=lambda log: int(log["run_number"]))
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
     expected: dict[str, list[Attempt]] = defaultdict(list)
@@ -60,47 +60,48 @@ def runs(model: Model, tables: Tables) -> list[tuple[Attempt, dict[str, Any]]]:
         found[log["object_key"]].append(log)
     for attempt in model.attempts:
         expected[attempt.object.key].append(attempt)
-    same(
+    check_equal(
         "attempts",
-        {key: [said_by_log(log) for log in rows] for key, rows in found.items()},
-        {key: [said_by_model(attempt) for attempt in rows] for key, rows in expected.items()},
+        {key: [summary_of_log(log) for log in rows] for key, rows in found.items()},
+        {key: [summary_of_attempt(attempt) for attempt in rows] for key, rows in expected.items()},
     )
     return [pair for key, rows in expected.items() for pair in zip(rows, found[key], strict=True)]
 
 
-def said_by_log(log: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Say what a row of ingestion_logs tells."""
+def summary_of_log(log: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Returns what is compared of a row of ingestion_logs."""
     again, retracted = log["same_content_as"] is not None, log["retracted_at"] is not None
     return log["status"], log["failure"], log["records_loaded"], again, retracted
 
 
-def said_by_model(attempt: Attempt) -> tuple[Any, ...]:
-    """Say the same of an attempt."""
+def summary_of_attempt(attempt: Attempt) -> tuple[Any, ...]:
+    """Returns the same of an attempt."""
     return attempt.status, attempt.failure, len(attempt.rows), attempt.same_as is not None, attempt.retracted
 
 
 def check_loaded(model: Model, tables: Tables) -> None:
-    """Compare every attempt, every staged row and every reject."""
+    """Compares every attempt, every staged row and every reject."""
     staged, rejected = (
         by_run(tables["staging_media_raw"], "ingestion_run_id"),
         by_run(tables["rejected_rows"], "run_id"),
     )
-    for attempt, log in runs(model, tables):
+    for attempt, log in paired_attempts(model, tables):
         which = f"{attempt.object.key}, run {log['run_number']}"
         rows = sorted((tuple(row[column] for column in STAGED) for row in staged[log["id"]]), key=repr)
-        same(f"staged rows of {which}", rows, sorted((tuple(row) for row in attempt.rows), key=repr))
-        if (
-            attempt.status == "success" or attempt.rejects
-        ):  # what a broken file shows before it breaks is left open
+        check_equal(f"staged rows of {which}", rows, sorted((tuple(row) for row in attempt.rows), key=repr))
+        # The SPEC leaves open which rejects are kept of a file that breaks off.
+        if attempt.status == "success" or attempt.rejects:
             found = sorted((row["line_number"], row["reason"]) for row in rejected[log["id"]])
-            same(f"rejects of {which}", found, [(reject.line, reject.reason) for reject in attempt.rejects])
-            same(f"records_failed of {which}", log["records_failed"], len(attempt.rejects))
+            check_equal(
+                f"rejects of {which}", found, [(reject.line, reject.reason) for reject in attempt.rejects]
+            )
+            check_equal(f"records_failed of {which}", log["records_failed"], len(attempt.rejects))
         if attempt.status == "success":
-            same(f"run_date of {which}", log["run_date"], attempt.run_date)
+            check_equal(f"run_date of {which}", log["run_date"], attempt.run_date)
 
 
 def by_run(rows: Iterable[dict[str, Any]], column: str) -> dict[str, Table]:
-    """Group rows by their run."""
+    """Groups rows by their run."""
     groups: dict[str, Table] = defaultdict(list)
     for row in rows:
         groups[row[column]].append(row)
@@ -108,7 +109,7 @@ def by_run(rows: Iterable[dict[str, Any]], column: str) -> dict[str, Table]:
 
 
 def paths(tables: Tables) -> dict[str, dict[str, Path]]:
-    """Give each dimension's rows by id, with the names that lead to it."""
+    """Returns the path of names of each dimension row, by level and id."""
     found: dict[str, dict[str, Path]] = {}
     parent: dict[str, Path] = {}
     for level, above in zip(LEVELS, ("client", *LEVELS), strict=False):
@@ -117,26 +118,28 @@ def paths(tables: Tables) -> dict[str, dict[str, Path]]:
             for row in tables[DIMENSIONS[level]]
         }
         for row in tables[DIMENSIONS[level]]:
-            same(f"client of {level} {row['name']}", row["client_id"], parent[row["id"]][0])
-        assert len(set(parent.values())) == len(parent), f"a {level} stands twice"
+            check_equal(f"client of {level} {row['name']}", row["client_id"], parent[row["id"]][0])
+        assert len(set(parent.values())) == len(parent), f"duplicate {level}"
         found[level] = parent
     return found
 
 
 def check_marts(model: Model, tables: Tables) -> None:
-    """Compare the seven tables that dbt owns."""
+    """Compares the seven tables that dbt owns."""
     found = paths(tables)
-    same("dimensions", {level: set(names.values()) for level, names in found.items()}, model.dimensions())
+    check_equal(
+        "dimensions", {level: set(names.values()) for level, names in found.items()}, model.dimensions()
+    )
     ids = {path: key for names in found.values() for key, path in names.items()}
     daily = {}
     for row in tables["daily_metrics"]:
         path = found["creative"][row["creative_id"]]
         for depth, level in enumerate(LEVELS, start=2):
-            same(f"{level} of {path}", found[level][row[f"{level}_id"]], path[:depth])
-        same(f"client of {path}", row["client_id"], path[0])
+            check_equal(f"{level} of {path}", found[level][row[f"{level}_id"]], path[:depth])
+        check_equal(f"client of {path}", row["client_id"], path[0])
         daily[row["date"], path] = exact(row | {"revenue": row["conversion_revenue"]})
-    assert len(daily) == len(tables["daily_metrics"]), "a day stands twice"
-    same("daily_metrics", daily, {key: exact(vars(figures)) for key, figures in model.daily().items()})
+    assert len(daily) == len(tables["daily_metrics"]), "duplicate row of daily_metrics"
+    check_equal("daily_metrics", daily, {key: exact(vars(figures)) for key, figures in model.daily().items()})
     for table, prefix, expected in (
         ("weekly_summaries", "week", model.weekly(ids.__getitem__)),
         ("monthly_summaries", "month", model.monthly(ids.__getitem__)),
@@ -145,17 +148,17 @@ def check_marts(model: Model, tables: Tables) -> None:
             (row["client_id"], row[f"{prefix}_start"], row[f"{prefix}_end"]): summary(row)
             for row in tables[table]
         }
-        assert len(summaries) == len(tables[table]), f"a {prefix} stands twice"
-        same(table, summaries, {key: summary(row) for key, row in expected.items()})
+        assert len(summaries) == len(tables[table]), f"duplicate {prefix}"
+        check_equal(table, summaries, {key: summary(row) for key, row in expected.items()})
 
 
 def exact(row: Mapping[str, Any]) -> tuple[str, ...]:
-    """Give a row's figures with their scale: 1.50 is not 1.5."""
+    """Returns a row's figures as text, so that the scale is compared too: 1.50 is not 1.5."""
     return tuple(f"{column}={row[column]}" for column in FIGURES)
 
 
 def summary(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a summary's figures and its ranked items, each item whole."""
+    """Returns a summary's figures and its ranked items."""
     top = {
         name: [{key: f"{item[key]}" for key in ITEM if key in item} for item in row[name]] for name in TOPS
     }
@@ -166,7 +169,7 @@ TOPS = ("top_campaigns", "top_creatives")
 
 
 def versions(tables: Tables) -> Versions:
-    """Take down every mart row's version and content."""
+    """Returns every mart row's version and content."""
     return {
         (table, row["id"]): (
             row["xmin"],
@@ -178,17 +181,17 @@ def versions(tables: Tables) -> Versions:
 
 
 def check_untouched(before: Versions, after: Versions) -> None:
-    """A row whose content did not change has not been written: same row version, hence same updated_at."""
+    """Checks that a row whose content is the same was not written: it has the same row version."""
     rewritten = [
         f"{table} {content}"
         for (table, key), (version, content) in after.items()
         if (table, key) in before and before[table, key][1] == content and before[table, key][0] != version
     ]
-    assert not rewritten, "\n  ".join(("rows written though nothing in them changed:", *rewritten))
+    assert not rewritten, "\n  ".join(("rows were written although nothing in them changed:", *rewritten))
 
 
 def check_same_ids(before: Tables, after: Tables) -> None:
-    """A rebuild gives the same ids to the same things."""
+    """Checks that a rebuild gives the same rows the same ids."""
     for table in (*DIMENSIONS.values(), "daily_metrics", "weekly_summaries", "monthly_summaries"):
         found, expected = (
             {
@@ -197,4 +200,4 @@ def check_same_ids(before: Tables, after: Tables) -> None:
             }
             for of in (after, before)
         )
-        same(f"{table} built from scratch", found, expected)
+        check_equal(f"{table} built from scratch", found, expected)

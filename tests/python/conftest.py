@@ -1,6 +1,6 @@
-"""What the tests stand on: a real PostgreSQL, moto's S3 over HTTP, and `media` as a subprocess.
+"""Shared fixtures: a real PostgreSQL, moto's S3 over HTTP, and `media` as a subprocess.
 
-A test marked `any_postgres` also runs on the system's PostgreSQL, where one is found.
+A test marked `any_postgres` also runs on the system's PostgreSQL, if there is one.
 """
 
 from __future__ import annotations
@@ -38,23 +38,22 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 MEDIA, DBT = (Path(sys.executable).with_name(name) for name in ("media", "dbt"))
-# A killed server loses nothing without fsync, only a killed machine does.
+# Without fsync, only a crash of the whole machine loses data; a killed server loses nothing.
 SETTINGS = {"fsync": "off", "shared_buffers": "64MB", "max_wal_size": "1GB", "timezone": "UTC"}
 TEMPLATE = "migrated"
-LONGEST = (
+SLOWEST_FILES = (
     *("test_faults_kill", "test_cli", "test_histories", "test_faults_postgres", "test_faults_builds"),
     *("test_demo", "test_nightly", "test_faults_s3", "test_transform", "test_aliases", "test_plans"),
     "test_fuzz_bounds",
 )
-"""Files whose tests take long, the longest first."""
+"""Test files whose tests take longest, slowest first."""
 _names_in_use: set[str] = set()
-gc.set_threshold(
-    100_000, 50, 100
-)  # dbt makes many objects and drops few: looking for cycles took 15 % of a build
+# dbt creates many objects and frees few: at the default threshold, garbage collection took 15 % of a build.
+gc.set_threshold(100_000, 50, 100)
 
 
 def system_programs() -> Path | None:
-    """Returns the directory of the system's PostgreSQL programs, the newest first, if there is one."""
+    """Returns the directory of the system's newest PostgreSQL programs, or None."""
     found = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
     if initdb := shutil.which("initdb"):
         found.append(Path(initdb).resolve().parent)
@@ -63,7 +62,7 @@ def system_programs() -> Path | None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Runs a test on the embedded server, and if it is marked so on the system's too."""
+    """Runs each test on the embedded server, and a test marked `any_postgres` on the system's as well."""
     for fixture in {"server", "agency"} & set(metafunc.fixturenames):
         programs: list[Path | None] = [None]
         if metafunc.definition.get_closest_marker("any_postgres") and (system := system_programs()):
@@ -72,33 +71,37 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize(fixture, programs, ids=names, indirect=True, scope="session")
 
 
-class Together(LoadScopeScheduling):  # type: ignore[misc]
-    """Gives a worker one test after another, but all at once where they share what takes long to make.
+class GroupedScheduling(LoadScopeScheduling):  # type: ignore[misc]
+    """Distributes tests one by one, but keeps tests that share an expensive fixture on one worker.
 
-    (xdist's own marker for it, xdist_group, does nothing with pytest 9.2.)
+    xdist's own marker for this, xdist_group, has no effect with pytest 9.2.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         name, _, parameters = nodeid.partition("[")
-        shared = re.search("test_access|test_transform|stopped_hard", name)
+        shared = re.search("test_access|test_transform|postgresql_crash", name)
         server = re.match(r"embedded|system\d+|", parameters)
         return f"{shared[0]} {server and server[0]}" if shared else nodeid
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
-    """Spreads the tests over the workers."""
-    return Together(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupedScheduling:
+    """Replaces xdist's scheduler."""
+    return GroupedScheduling(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begins with the longest tests, so that no worker is left with one of them at the end."""
-    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+    """Starts the slowest tests first, so that no worker has one left at the end."""
+    items.sort(
+        key=lambda item: (
+            SLOWEST_FILES.index(item.path.stem) if item.path.stem in SLOWEST_FILES else len(SLOWEST_FILES)
+        )
+    )
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _clean_environment() -> Iterator[None]:
-    """Keeps the database and the S3 of whoever runs the tests out of them."""
+    """Removes variables that could point the tests at a real database or S3."""
     with pytest.MonkeyPatch.context() as patch:
         for name in os.environ:
             if name.startswith(("PG", "AWS_", "MEDIA_", "DBT_", "PREFECT_")):
@@ -110,14 +113,14 @@ def _clean_environment() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def short_directory() -> Iterator[Path]:
-    """Gives a temporary directory with a name short enough for a socket; one for each worker."""
+    """Yields a temporary directory whose path is short enough for a socket; one per worker."""
     with tempfile.TemporaryDirectory(prefix="media-test-") as path:
         yield Path(path)
 
 
 @pytest.fixture(scope="session")
 def start(short_directory: Path) -> Iterator[Callable[[Path | None], Server]]:
-    """Gives `start(programs)`: a server of this worker's own, started once and kept to the end."""
+    """Yields `start(programs)`, which starts this worker's server once and keeps it until the end."""
     with ExitStack() as running:
 
         @functools.cache
@@ -137,19 +140,19 @@ def start(short_directory: Path) -> Iterator[Callable[[Path | None], Server]]:
 
 @pytest.fixture(scope="session")
 def server(request: pytest.FixtureRequest, start: Callable[[Path | None], Server]) -> Server:
-    """Gives a running server of this worker's own, with a migrated database as the template of all others."""
+    """Returns this worker's running server, which has a migrated template database."""
     return start(getattr(request, "param", None))
 
 
 @pytest.fixture
 def empty_database(server: Server) -> Iterator[Database]:
-    """Gives a database without any of our tables."""
+    """Yields a database without the product's tables."""
     yield from _fresh(server, "template0")
 
 
 @pytest.fixture
 def database(server: Server) -> Iterator[Database]:
-    """Gives a freshly migrated database; `database.env` names it for subprocesses."""
+    """Yields a freshly migrated database; `database.env` points subprocesses to it."""
     yield from _fresh(server, TEMPLATE)
 
 
@@ -170,14 +173,14 @@ def _database(server: Server, name: str) -> Database:
 
 @dataclass(frozen=True)
 class S3:
-    """moto's S3 over HTTP, and a client of it."""
+    """moto's S3 over HTTP, and a client for it."""
 
     endpoint: str
     env: Mapping[str, str]
     client: S3Client
 
     def bucket(self, name: str = "drops") -> str:
-        """Makes a bucket; returns its name."""
+        """Creates a bucket; returns its name."""
         self.client.create_bucket(Bucket=name)
         return name
 
@@ -187,8 +190,8 @@ class S3:
         return self.client.put_object(Bucket=bucket, Key=key, Body=content)["ETag"]
 
     @classmethod
-    def named(cls, endpoint: str, patch: pytest.MonkeyPatch) -> Iterator[S3]:
-        """Gives an empty S3 and has AWS_* of this process name it."""
+    def empty(cls, endpoint: str, patch: pytest.MonkeyPatch) -> Iterator[S3]:
+        """Yields an empty S3; sets AWS_* in this process to it."""
         env = {
             "AWS_ENDPOINT_URL_S3": endpoint,
             "AWS_ACCESS_KEY_ID": "test",
@@ -206,7 +209,7 @@ class S3:
 
 @pytest.fixture(scope="session")
 def moto_server() -> Iterator[str]:
-    """Gives the URL of moto's server on a free port of this worker's own."""
+    """Yields the URL of this worker's moto server, on a free port."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -216,20 +219,20 @@ def moto_server() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def agency(request: pytest.FixtureRequest, short_directory: Path, moto_server: str) -> Iterator[Agency]:
-    """Gives a database that ordinary roles made, loaded and built, on a cluster of its own."""
+    """Yields a database on its own cluster, created, loaded and built by ordinary roles."""
     import access
 
     programs: Path | None = getattr(request, "param", None)
     directory = short_directory / ("agency" if programs is None else "agency-system")
     directory.mkdir()
-    with access.agency(programs, directory, moto_server) as made:
-        yield made
+    with access.agency(programs, directory, moto_server) as opened:
+        yield opened
 
 
 @pytest.fixture
 def s3(moto_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
-    """Gives an empty S3, named by AWS_* in this process's environment too."""
-    yield from S3.named(moto_server, monkeypatch)
+    """Yields an empty S3; AWS_* in this process's environment point to it."""
+    yield from S3.empty(moto_server, monkeypatch)
 
 
 Media = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -237,9 +240,9 @@ Media = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def media(database: Database, s3: S3) -> Media:
-    """Gives `media(*arguments, env={}, input=None)`: the command in its own process, on this database and S3.
+    """Returns `media(*arguments, env={}, input=None)`, which runs the command on this database and S3.
 
-    It asserts nothing: the result has returncode, stdout and stderr.
+    It asserts nothing; the result has returncode, stdout and stderr.
     """
 
     def run(

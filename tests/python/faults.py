@@ -1,4 +1,4 @@
-"""What goes wrong, from outside: processes killed where a lock holds them, and what they leave behind."""
+"""Helpers for tests that kill commands: a held lock stops a command at a chosen statement."""
 
 from __future__ import annotations
 
@@ -19,46 +19,46 @@ import psycopg
 from agreement import check_loaded, check_marts
 from conftest import DBT, MEDIA, S3
 from model import Model
-from product import BUCKET, Product, product
+from product import BUCKET, Product, fresh_product
 
 from loader.database.server import Server
 from loader.project import CHECKOUT
 
-PATIENCE_SECONDS = 120.0  # before a test gives up on what never comes; none waits so long in a sound product
-OTHERS = """
+TIMEOUT_SECONDS = 120.0  # when a wait fails the test; a working product needs far less
+OTHER_SESSIONS = """
 select count(*) as n from pg_stat_activity
 where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'
 """
-BLOCKED = OTHERS + " and wait_event_type = 'Lock' and %s = any(pg_blocking_pids(pid))"
-FOR_MARTS = """
+BLOCKED = OTHER_SESSIONS + " and wait_event_type = 'Lock' and %s = any(pg_blocking_pids(pid))"
+WAITING_FOR_MARTS = """
 select count(*) as n from pg_locks
 where locktype = 'advisory' and not granted and objid = (hashtext('media marts')::bigint & 4294967295)::oid
     and database = (select oid from pg_database where datname = current_database())
 """
 MARTS_LOCK = "select pg_advisory_xact_lock(hashtext('media marts'))"
-CONNECTED = OTHERS + " and application_name in ('media', 'dbt')"
+CONNECTED_SESSIONS = OTHER_SESSIONS + " and application_name in ('media', 'dbt')"
 
 
 def wait_for(what: str, happened: Callable[[], bool]) -> None:
-    """Poll until something has happened."""
-    end = time.monotonic() + PATIENCE_SECONDS
+    """Polls until `happened` returns true; fails after TIMEOUT_SECONDS."""
+    end = time.monotonic() + TIMEOUT_SECONDS
     while not happened():
-        assert time.monotonic() < end, f"never came: {what}"
+        assert time.monotonic() < end, f"timed out waiting for {what}"
         time.sleep(0.02)
 
 
-def settle(product: Product) -> None:
-    """Wait until nobody works on the database: the server notices a killed client a moment later."""
-    wait_for("the end of all sessions", lambda: not product.query(OTHERS)[0]["n"])
+def wait_for_sessions_to_end(product: Product) -> None:
+    """Waits until no other session is left: the server notices a killed client with a delay."""
+    wait_for("the end of all sessions", lambda: not product.query(OTHER_SESSIONS)[0]["n"])
 
 
-class Victim:
-    """A command in a process of its own, with all that it starts in its session."""
+class RunningCommand:
+    """A command in its own process group, with everything that it starts."""
 
     def __init__(
         self, product: Product, *arguments: str, dbt: bool = False, env: Mapping[str, str] | None = None
     ) -> None:
-        """Start `media`, or dbt itself."""
+        """Starts `media`, or dbt itself."""
         self.product, self.arguments = product, arguments
         self.process = subprocess.Popen(
             [DBT if dbt else MEDIA, *arguments],
@@ -71,54 +71,58 @@ class Victim:
             start_new_session=True,
         )
 
-    def until(self, what: str, happened: Callable[[], bool]) -> None:
-        """Wait for something that must come before the process ends."""
+    def wait_until(self, what: str, happened: Callable[[], bool]) -> None:
+        """Waits for something that must happen before the process ends."""
 
         def check() -> bool:
-            assert self.process.poll() is None, f"{self.arguments} ended before: {what}\n{self.said()}"
+            assert self.process.poll() is None, f"{self.arguments} ended before {what}\n{self.output()}"
             return happened()
 
         wait_for(what, check)
 
-    def until_blocked(self, by: psycopg.Connection[Any]) -> None:
-        """Wait until a session waits for what this connection holds."""
-        self.until("a wait", lambda: bool(self.product.query(BLOCKED, by.info.backend_pid)[0]["n"]))
+    def wait_until_blocked(self, by: psycopg.Connection[Any]) -> None:
+        """Waits until a session is blocked by this connection."""
+        self.wait_until(
+            "a blocked session", lambda: bool(self.product.query(BLOCKED, by.info.backend_pid)[0]["n"])
+        )
 
-    def until_behind_another_build(self) -> None:
-        """Wait until a session waits for the lock of the marts."""
-        self.until("a wait for the marts", lambda: bool(self.product.query(FOR_MARTS)[0]["n"]))
+    def wait_until_behind_another_build(self) -> None:
+        """Waits until a session waits for the lock on the marts."""
+        self.wait_until(
+            "a session that waits for the marts", lambda: bool(self.product.query(WAITING_FOR_MARTS)[0]["n"])
+        )
 
-    def until_connected(self) -> None:
-        """Wait until a session of the product is there, or the process has been faster than that."""
+    def wait_until_connected(self) -> None:
+        """Waits until the command is connected, or has ended already."""
         wait_for(
             "a connection",
-            lambda: self.process.poll() is not None or bool(self.product.query(CONNECTED)[0]["n"]),
+            lambda: self.process.poll() is not None or bool(self.product.query(CONNECTED_SESSIONS)[0]["n"]),
         )
 
     def kill(self) -> None:
-        """Kill the process, its threads and its children, by SIGKILL."""
-        with suppress(ProcessLookupError):  # nothing of it is left
+        """Kills the process, its threads and its children, by SIGKILL."""
+        with suppress(ProcessLookupError):  # it has ended already
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.communicate()
 
-    def said(self) -> str:
-        """Wait for the end; return all that was said, which holds no traceback but Prefect's, in its log."""
-        said = "\n".join(self.process.communicate(timeout=600))
-        assert "Traceback" not in said or "nightly" in self.arguments, said
-        return said
+    def output(self) -> str:
+        """Waits for the end; returns the output. Fails on a traceback, except in Prefect's log."""
+        output = "\n".join(self.process.communicate(timeout=600))
+        assert "Traceback" not in output or "nightly" in self.arguments, output
+        return output
 
-    def ends(self, *expect: int) -> str:
-        """Wait for the end; check the exit code, return what was said."""
-        said = self.said()
-        assert self.process.returncode in (expect or (0,)), f"→ {self.process.returncode}\n{said}"
-        return said
+    def finish(self, *expect: int) -> str:
+        """Waits for the end; checks the exit code (default 0); returns the output."""
+        output = self.output()
+        assert self.process.returncode in (expect or (0,)), f"exit code {self.process.returncode}\n{output}"
+        return output
 
 
 @contextmanager
 def holding(
     product: Product, statement: str, values: Sequence[Any] = ()
 ) -> Iterator[psycopg.Connection[Any]]:
-    """Hold what a statement locks, as long as the block lasts."""
+    """Runs a statement and holds its locks for the duration of the block."""
     with product.connection() as connection:
         connection.autocommit = False
         connection.execute(statement.encode(), values)
@@ -128,42 +132,42 @@ def holding(
 
 
 @dataclass(frozen=True)
-class World:
-    """A product and the model of it, told the same."""
+class Scenario:
+    """A product and its model, given the same events."""
 
     product: Product
     model: Model
 
     def put(self, key: str, content: bytes, hour: int) -> None:
-        """Deliver an object, so many hours after the first of March."""
+        """Delivers an object, last modified `hour` hours after the start of March."""
         moment = datetime(2024, 3, 1, tzinfo=UTC) + timedelta(hours=hour)
         self.model.put(BUCKET, key, content, moment, self.product.put(key, content, moment))
 
-    def failed(self, *keys: str, reached: Sequence[str] | None = None) -> None:
-        """Tell the model of a load in which these keys failed for a cause outside; compare."""
+    def expect_failed_load(self, *keys: str, reached: Sequence[str] | None = None) -> None:
+        """Models a load in which these keys failed for a cause outside the file, and compares."""
         self.model.load(outage=keys, reached=reached)
         check_loaded(self.model, self.product.tables())
 
-    def loaded(self) -> None:
-        """Tell the model of a load that has happened; compare what the loader owns."""
+    def expect_load(self) -> None:
+        """Models a load that the product has done, and compares the loader's tables."""
         self.model.load()
         check_loaded(self.model, self.product.tables())
 
-    def agree(self) -> None:
-        """Compare everything."""
+    def check_all(self) -> None:
+        """Compares all tables."""
         tables = self.product.tables()
         check_loaded(self.model, tables)
         check_marts(self.model, tables)
 
-    def night(self) -> None:
-        """The next night completes, and leaves what an undisturbed one would have left."""
+    def load_and_build(self) -> None:
+        """Loads and builds without a fault; the result must be as if there had been none."""
         self.model.load()
         self.product.load()
         self.product.transform()
-        self.agree()
+        self.check_all()
 
-    def log(self) -> list[tuple[str, str, str | None]]:
-        """List status, kind of failure and message of every attempt, oldest first."""
+    def runs(self) -> list[tuple[str, str, str | None]]:
+        """Returns status, message and kind of failure of every run, oldest first."""
         found = self.product.query("select * from media.ingestion_logs order by run_number")
         return [(row["status"], row["message"], row["failure"]) for row in found]
 
@@ -183,7 +187,7 @@ FEED: dict[str, Any] = {
 
 
 def rows(count: int, campaign: str = "Spring") -> bytes:
-    """Write a file of so many rows, on some days of February for two clients."""
+    """Returns a file with `count` rows, for two clients and five days of February."""
     lines = ["Date,Advertiser,Campaign,Ad,Imps,Clicks,Revenue"]
     lines += [
         f"2024-02-{1 + n % 5:02},{('Acme', 'Beta')[n % 2]},{campaign},Ad {n % 7},{n},{n % 3},{n}.5"
@@ -192,46 +196,47 @@ def rows(count: int, campaign: str = "Spring") -> bytes:
     return "\n".join(lines).encode()
 
 
-BEGUN = "world_begun"
-"""A database after a world's first night; each server has one, and the model of it is kept."""
+SCENARIO_TEMPLATE = "scenario_template"
+"""A template database, loaded and built once per server."""
 FIRST = "a/0.csv", rows(20), 1
 _models: dict[int, Model] = {}
+"""The model of each server's template, by port."""
 
 
 @contextmanager
-def a_world(server: Server, s3: S3, directory: Path) -> Iterator[World]:
-    """Give a world of two clients with rates, one file of which is loaded and built: a copy of the first."""
+def copied_scenario(server: Server, s3: S3, directory: Path) -> Iterator[Scenario]:
+    """Yields a scenario, copied from a template: two clients with CPMs, and one file loaded and built."""
     if server.port not in _models:
-        with a_new_world(server, s3, directory) as first:
-            settle(first.product)
+        with new_scenario(server, s3, directory) as first:
+            wait_for_sessions_to_end(first.product)
             with server.connect("postgres") as connection:
                 name = first.product.database.env["PGDATABASE"]
-                connection.execute(f"create database {BEGUN} template {name}")
+                connection.execute(f"create database {SCENARIO_TEMPLATE} template {name}")
         _models[server.port] = first.model
-    with product(server, s3, directory, BEGUN) as opened:
-        world = World(opened, deepcopy(_models[server.port]))
-        opened.feeds(world.model.feeds)
-        world.put(*FIRST)
-        yield world
-        settle(opened)
+    with fresh_product(server, s3, directory, SCENARIO_TEMPLATE) as opened:
+        scenario = Scenario(opened, deepcopy(_models[server.port]))
+        opened.feeds(scenario.model.feeds)
+        scenario.put(*FIRST)
+        yield scenario
+        wait_for_sessions_to_end(opened)
 
 
 @contextmanager
-def a_new_world(server: Server, s3: S3, directory: Path) -> Iterator[World]:
-    """Give the same made by commands, for a server that will crash.
+def new_scenario(server: Server, s3: S3, directory: Path) -> Iterator[Scenario]:
+    """Yields the same scenario, set up by commands instead of copied, for a server that will crash.
 
-    A copied sequence gives the same values again after a crash: PostgreSQL takes its next values for logged,
-    but they were logged for the original.
+    In a copied database, a sequence can repeat values after a crash: PostgreSQL assumes that it has logged
+    them already, but it logged them for the original sequence.
     """
-    with product(server, s3, directory) as opened:
-        world = World(opened, Model({"a": FEED}))
-        opened.feeds(world.model.feeds)
+    with fresh_product(server, s3, directory) as opened:
+        scenario = Scenario(opened, Model({"a": FEED}))
+        opened.feeds(scenario.model.feeds)
         for name in ("Acme", "Beta"):
             client = opened.add_client(name)
-            world.model.clients[client] = name
-            world.model.rates[client, None] = Decimal("2.5000")
-            opened.set_rate(name, Decimal("2.5000"), None)
-        world.put(*FIRST)
-        world.night()
-        yield world
-        settle(opened)
+            scenario.model.clients[client] = name
+            scenario.model.cpms[client, None] = Decimal("2.5000")
+            opened.set_cpm(name, Decimal("2.5000"), None)
+        scenario.put(*FIRST)
+        scenario.load_and_build()
+        yield scenario
+        wait_for_sessions_to_end(opened)

@@ -1,6 +1,6 @@
-"""Hostile files, made as a stream: `python hostile.py read NAME` prints what reading one came to.
+"""Hostile files, generated as streams: `python hostile.py read NAME` prints the result of reading one.
 
-Made and read by processes of their own: the peak of memory is a process's, and never falls.
+Each is written and read in processes of its own, because a process's peak of memory never falls.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ FEED = {
 
 
 def repeated(content: bytes, size: int) -> Iterator[bytes]:
-    """Yield so many bytes of the same, again and again."""
+    """Yields about `size` bytes of repeated content."""
     block = content * max(1, MB // len(content))
     for _ in range(size // len(block)):
         yield block
 
 
 def bomb(write: Callable[[io.BytesIO], Any], content: Iterable[bytes]) -> list[bytes]:
-    """Compress a lot of content into little."""
+    """Compresses content in memory; returns it as a single block."""
     packed = io.BytesIO()
     with write(packed) as file:
         for block in content:
@@ -56,8 +56,8 @@ def bomb(write: Callable[[io.BytesIO], Any], content: Iterable[bytes]) -> list[b
     return [packed.getvalue()]
 
 
-def a_zip() -> list[bytes]:
-    """Make a zip bomb of rows, with its directory."""
+def zip_bomb() -> list[bytes]:
+    """Returns a zip bomb of rows."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("x.csv", "w") as file:
         for block in [HEADER, *repeated(GOOD, 8 * MB)]:
@@ -66,14 +66,14 @@ def a_zip() -> list[bytes]:
 
 
 def rows(count: int, row: Callable[[int], bytes]) -> Iterator[bytes]:
-    """Yield a header and rows."""
+    """Yields a header and rows."""
     yield HEADER
     for number in range(count):
         yield row(number)
 
 
-def big(window: int) -> Any:
-    """Give zstd parameters that ask for a window of so many bits."""
+def wide_window(window: int) -> Any:
+    """Returns zstd parameters for a window of 2 ** `window` bytes."""
     return zstandard.ZstdCompressionParameters(window_log=window, enable_ldm=True)
 
 
@@ -90,19 +90,23 @@ HOSTILE: dict[str, Callable[[], Iterable[bytes]]] = {
         lambda to: zstandard.ZstdCompressor().stream_writer(to, closefd=False), repeated(b"\0", 1024 * MB)
     ),
     "zstd with the widest window": lambda: bomb(
-        lambda to: zstandard.ZstdCompressor(compression_params=big(27)).stream_writer(to, closefd=False),
+        lambda to: zstandard.ZstdCompressor(compression_params=wide_window(27)).stream_writer(
+            to, closefd=False
+        ),
         [HEADER, *repeated(b"x" * 900_000 + b"\n", 200 * MB)],
     ),
     "zstd with a window too wide": lambda: bomb(
-        lambda to: zstandard.ZstdCompressor(compression_params=big(29)).stream_writer(to, closefd=False),
+        lambda to: zstandard.ZstdCompressor(compression_params=wide_window(29)).stream_writer(
+            to, closefd=False
+        ),
         repeated(GOOD, 600 * MB),
     ),
-    "zip bomb": a_zip,
-    "line without an end": lambda: repeated(b"x", 300 * MB),
-    "quote without an end": lambda: [HEADER, b'"', *repeated(GOOD, 100 * MB)],
+    "zip bomb": zip_bomb,
+    "endless line": lambda: repeated(b"x", 300 * MB),
+    "endless quoted field": lambda: [HEADER, b'"', *repeated(GOOD, 100 * MB)],
     "NULs": lambda: [HEADER, *repeated(b"\0", 300 * MB)],
     "lines of NULs": lambda: [HEADER, *repeated(b"\0\0\0\n", 2 * MB)],
-    "returns alone": lambda: [HEADER, *repeated(b"\r", 4 * MB)],
+    "carriage returns only": lambda: [HEADER, *repeated(b"\r", 4 * MB)],
     "ten thousand columns": lambda: [
         b",".join([b"Date,Who,Imps,Name", *(b"c%d" % n for n in range(9_996))]),
         *(b"\n" + GOOD.strip() + b"," * (9_996 + n % 2) for n in range(2_000)),
@@ -113,13 +117,13 @@ HOSTILE: dict[str, Callable[[], Iterable[bytes]]] = {
     "gigantic clients": lambda: rows(60, lambda n: b"2024-01-05,%s,1,x\n" % (b"%d" % n * 400_000)),
     "a new name in every row": lambda: rows(150_000, lambda n: b"2024-01-05,Acme,%d,name %d\n" % (n, n)),
     "a new client in every row": lambda: rows(150_000, lambda n: b"2024-01-05,who %d,%d,x\n" % (n, n)),
-    "lines in quotes": lambda: rows(40, lambda n: b'2024-01-05,Acme,1,"%s"\n' % (b"\n" * 400_000)),
+    "line breaks in quotes": lambda: rows(40, lambda n: b'2024-01-05,Acme,1,"%s"\n' % (b"\n" * 400_000)),
     "utf-16 in a utf-8 feed": lambda: [(HEADER + GOOD).decode().encode("utf-16"), *repeated(b"\0x", MB)],
 }
 
 
 def make(name: str) -> None:
-    """Write one of them, until nobody wants more."""
+    """Writes a hostile file to stdout, until the reader stops."""
     with suppress(BrokenPipeError):
         for block in HOSTILE[name]():
             sys.stdout.buffer.write(block)
@@ -127,9 +131,9 @@ def make(name: str) -> None:
 
 
 def read(name: str) -> dict[str, Any]:
-    """Read one of them, made by another process; count, and say how it ended."""
+    """Reads a hostile file that another process writes; returns counts, error and growth of memory."""
     feed = Feed.model_validate(FEED)
-    said, staged, rejected = "", 0, 0
+    message, staged, rejected = "", 0, 0
     with subprocess.Popen([sys.executable, __file__, "make", name], stdout=subprocess.PIPE) as maker:
         stream = cast(BinaryIO, maker.stdout)
         before = peak()
@@ -140,13 +144,13 @@ def read(name: str) -> dict[str, Any]:
                 rejected += isinstance(item, Reject)
                 staged += not isinstance(item, Reject)
         except ContentError as error:
-            said = str(error)
+            message = str(error)
         maker.kill()
-    return {"staged": staged, "rejected": rejected, "said": said, "grown_mb": (peak() - before) // 1024}
+    return {"staged": staged, "rejected": rejected, "message": message, "grown_mb": (peak() - before) // 1024}
 
 
 def peak() -> int:
-    """Return the most memory that this process ever held, in kilobytes."""
+    """Returns this process's peak of memory, in kilobytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 

@@ -1,9 +1,9 @@
 """SPEC sections 3 to 5 in plain Python: the bucket, the runs, the live rows, the marts.
 
-It is meant to be read next to the SPEC, and to be slow and obvious: every answer is computed from the whole
-history, with no SQL, no state carried from night to night, and nothing imported from the product. Sums and
-ratios are exact (`Fraction` inside, `Decimal` outside); a figure that does not fit its column is None.
-What stands inside a file is read by model_files.py.
+Read it next to the SPEC. It is slow and obvious on purpose: every answer is computed from the whole history,
+with no SQL, no state kept between loads and builds, and nothing imported from the product. Sums and ratios
+are exact (`Fraction` inside, `Decimal` outside); a figure that does not fit its column is None.
+model_files.py reads the content of files.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ from model_files import (
 )
 
 Period = tuple[str, date, date]  # client id, first day, last day
-Path = tuple[str, ...]  # client id, campaign, strategy, placement, creative: as far down as the thing named
+Path = tuple[str, ...]  # client id, campaign, strategy, placement, creative; shorter for the upper levels
 
 
 @dataclass(frozen=True)
 class Object:
-    """One S3 object at one moment."""
+    """One S3 object at one point in time."""
 
     bucket: str
     key: str
@@ -56,10 +56,10 @@ class Attempt:
 
     feed: str  # the feed's identity, its location
     object: Object
-    last_modified: datetime  # renewed by a later attempt that found the same content
+    last_modified: datetime  # updated by a later attempt that finds the same content
     sha256: str = ""
     status: str = "failed"
-    failure: str | None = "outside"  # the next plain load tries again; 'content' waits for --retry
+    failure: str | None = "outside"  # the next plain load tries again; "content" waits for --retry
     run_date: date | None = None
     rows: list[Row] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
@@ -75,7 +75,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Figures:
-    """What daily_metrics and the summaries hold for one row; None where null."""
+    """The figures of one row of daily_metrics or of a summary; None is null."""
 
     impressions: int | None
     clicks: int | None
@@ -88,7 +88,7 @@ class Figures:
     roas: Decimal | None = None
 
     def with_ratios(self) -> Figures:
-        """Add the ratios, each from the (rounded) figures of its own row."""
+        """Adds the ratios, each computed from the (rounded) figures of the same row."""
         return replace(
             self,
             ctr=ratio(self.clicks, self.impressions, 6),
@@ -98,15 +98,15 @@ class Figures:
         )
 
 
-def ratio(above: int | Decimal | None, below: int | Decimal | None, scale: int) -> Decimal | None:
-    """Null of null, null by zero, null where it does not fit."""
-    if above is None or not below:
+def ratio(numerator: int | Decimal | None, denominator: int | Decimal | None, scale: int) -> Decimal | None:
+    """Divides; returns None for a None, for division by zero, and for a ratio that does not fit."""
+    if numerator is None or not denominator:
         return None
-    return fitting(rounded(Fraction(above) / Fraction(below), scale), scale)
+    return fitting(rounded(Fraction(numerator) / Fraction(denominator), scale), scale)
 
 
 def total(values: Iterable[int | Decimal | None]) -> Fraction | None:
-    """Sum up; a sum is null if the figure is null in any of its own rows."""
+    """Adds up values exactly; returns None if any of them is None."""
     found = Fraction()
     for value in values:
         if value is None:
@@ -116,74 +116,74 @@ def total(values: Iterable[int | Decimal | None]) -> Fraction | None:
 
 
 def fitting_count(value: Fraction | None) -> int | None:
-    """None for what a bigint cannot hold."""
+    """Returns a count, or None if bigint cannot hold it."""
     return int(value) if value is not None and value <= BIGINT else None
 
 
 def fitting_money(value: Fraction | None) -> Decimal | None:
-    """Cents, or None for what numeric(12, 2) cannot hold."""
+    """Rounds to cents; returns None if numeric(12, 2) cannot hold it."""
     return None if value is None else fitting(rounded(value, 2), 2)
 
 
 class Model:
-    """A bucket, what people told the product, and what was attempted."""
+    """A bucket, the settings that people made, and the attempts to load."""
 
     def __init__(self, feeds: Mapping[str, Any], aliases: Iterable[tuple[str, str, str, str]] = ()) -> None:
-        """Start with what stands under `feeds:`; aliases are (client or blank, level, name, stands_for)."""
+        """Takes feeds as under `feeds:`, and aliases as (client or blank, level, name, stands_for)."""
         self.feeds = dict(feeds)
         self.aliases = list(aliases)
         self.bucket: dict[tuple[str, str], Object] = {}
         self.clients: dict[str, str] = {}  # id → name
-        self.rates: dict[tuple[str, date | None], Decimal] = {}  # client id, effective_date → cpm
+        self.cpms: dict[tuple[str, date | None], Decimal] = {}  # client id, effective_date → cpm
         self.attempts: list[Attempt] = []
 
     def put(self, bucket: str, key: str, content: bytes, last_modified: datetime, etag: str) -> None:
-        """Put an object in the place of the one that had its key."""
+        """Puts an object, replacing the one with the same key."""
         self.bucket[bucket, key] = Object(bucket, key, content, last_modified, etag)
 
-    def feed_of(self, thing: Object) -> tuple[str, re.Match[str]] | None:
-        """Find the one feed that an object belongs to, and what its pattern finds in the key."""
+    def feed_of(self, obj: Object) -> tuple[str, re.Match[str]] | None:
+        """Returns the feed that an object belongs to, and the match of its pattern in the key."""
         found = [
             (title, match)
             for title, feed in self.feeds.items()
-            if f"s3://{thing.bucket}/{thing.key}".startswith(feed["location"])
-            and not thing.key.endswith("/")  # what ends so stands for a folder
-            and (match := re.search(feed.get("key_pattern", ""), thing.key))
+            if f"s3://{obj.bucket}/{obj.key}".startswith(feed["location"])
+            and not obj.key.endswith("/")  # such a key is a folder marker
+            and (match := re.search(feed.get("key_pattern", ""), obj.key))
         ]
         if len(found) > 1:
-            raise ValueError(thing.key)
+            raise ValueError(obj.key)
         return found[0] if found else None
 
-    def history(self, thing: Object) -> list[Attempt]:
-        """List what was attempted under an object's key, oldest first."""
-        return [a for a in self.attempts if (a.object.bucket, a.object.key) == (thing.bucket, thing.key)]
+    def history(self, obj: Object) -> list[Attempt]:
+        """Returns the attempts for an object's key, oldest first."""
+        return [a for a in self.attempts if (a.object.bucket, a.object.key) == (obj.bucket, obj.key)]
 
-    def in_force(self, thing: Object) -> Attempt | None:
+    def in_force(self, obj: Object) -> Attempt | None:
         """Section 4, rules 1 and 2: the latest of the key's runs that succeeded and are not retracted."""
-        return next((a for a in reversed(self.history(thing)) if a.counts), None)
+        return next((a for a in reversed(self.history(obj)) if a.counts), None)
 
-    def is_known(self, thing: Object) -> bool:
-        """Say whether an object is recorded, and needs no other try for a cause outside the file."""
-        for last in self.history(thing)[-1:]:
-            same = (last.object.etag, last.object.last_modified) == (thing.etag, thing.last_modified)
+    def is_known(self, obj: Object) -> bool:
+        """Returns whether an object is recorded, and did not fail for a cause outside the file."""
+        for last in self.history(obj)[-1:]:
+            same = (last.object.etag, last.object.last_modified) == (obj.etag, obj.last_modified)
             return same and last.failure != "outside"
         return False
 
-    def waiting(self, thing: Object) -> Attempt | None:
-        """Find the run that --retry repeats: failed for its content, or with rejects, and not retracted."""
-        decided = [a.same_as or a for a in self.history(thing) if a.failure != "outside"]
+    def waiting(self, obj: Object) -> Attempt | None:
+        """Returns the run that --retry repeats: failed for its content or with rejects, and not retracted."""
+        decided = [a.same_as or a for a in self.history(obj) if a.failure != "outside"]
         if not decided or decided[-1].retracted:
             return None
         return decided[-1] if decided[-1].failure == "content" or decided[-1].rejects else None
 
     def known_clients(self) -> dict[str, str]:
-        """Folded id or name → id; an id goes before a name."""
+        """Maps folded ids and names to ids; an id takes precedence over a name."""
         by_name = {folded(title): who for who, title in self.clients.items()}
         return by_name | {folded(who): who for who in self.clients}
 
-    def retried(self, thing: Object, retry: bool | str) -> bool:
-        """Say whether a retry repeats this object; the night's, "clients", if a client is known by now."""
-        waiting, known = self.waiting(thing), self.known_clients()
+    def retried(self, obj: Object, retry: bool | str) -> bool:
+        """Returns whether a retry repeats this object; "clients": only if an unknown client is known now."""
+        waiting, known = self.waiting(obj), self.known_clients()
         if not retry or waiting is None:
             return False
         return retry is True or any(
@@ -198,24 +198,24 @@ class Model:
         outage: Collection[str] = (),
         reached: Collection[str] | None = None,
     ) -> list[Attempt]:
-        """Model one `media load`; keys in `outage` fail for a cause outside the file.
+        """Models one `media load`; keys in `outage` fail for a cause outside the file.
 
-        `reached` are the keys that a loader came to before it was killed; None: all.
+        `reached` are the keys that a loader started before it was killed; None: all.
         """
         tasks = []
-        for thing in self.bucket.values():
-            matched = self.feed_of(thing)
-            if not matched or feed not in (None, matched[0]) or key not in (None, thing.key):
+        for obj in self.bucket.values():
+            matched = self.feed_of(obj)
+            if not matched or feed not in (None, matched[0]) or key not in (None, obj.key):
                 continue
-            if reached is not None and thing.key not in reached:
+            if reached is not None and obj.key not in reached:
                 continue
-            forced = key is not None or self.retried(thing, retry)
-            if forced or not self.is_known(thing):
-                tasks.append((thing, self.feeds[matched[0]], matched[1], forced))
+            forced = key is not None or self.retried(obj, retry)
+            if forced or not self.is_known(obj):
+                tasks.append((obj, self.feeds[matched[0]], matched[1], forced))
         tasks.sort(key=lambda task: (task[0].last_modified, task[0].key.encode()))
-        for thing, chosen, match, forced in tasks:
-            attempt = Attempt(chosen["location"], thing, thing.last_modified)
-            if thing.key not in outage:
+        for obj, chosen, match, forced in tasks:
+            attempt = Attempt(chosen["location"], obj, obj.last_modified)
+            if obj.key not in outage:
                 self.ingest(attempt, chosen, match.groupdict(), forced)
             self.attempts.append(attempt)
         return self.attempts[len(self.attempts) - len(tasks) :]
@@ -223,7 +223,7 @@ class Model:
     def ingest(
         self, run: Attempt, feed: Mapping[str, Any], groups: Mapping[str, str | None], forced: bool
     ) -> None:
-        """Read one object whole, or nothing of it."""
+        """Loads one object completely, or none of it."""
         modified, current = run.last_modified.date(), self.in_force(run.object)
         key_client = groups.get(feed["client"].get("key_group", ""))
         run.key_client = self.known_clients().get(folded(key_client)) if key_client else None
@@ -247,7 +247,7 @@ class Model:
             run.run_date = max(row.date for row in rows)
 
     def named(self, row: Row) -> Row:
-        """Put a row under the names it stands under; a client's own alias goes before one for all."""
+        """Replaces a row's names by their aliases; a client's own alias takes precedence over one for all."""
         new = []
         for level, old in zip(LEVELS, row[2:6], strict=True):
             aliases = {
@@ -258,7 +258,7 @@ class Model:
         return row._replace(campaign=new[0], strategy=new[1], placement=new[2], creative=new[3])
 
     def live_runs(self, client: str, on: date) -> list[Attempt]:
-        """Apply rules 1 to 4 to one client's day: the runs whose rows count."""
+        """Returns the runs whose rows are live for a client and day: section 4, rules 1 to 4."""
         latest = [a for a in self.attempts if a is self.in_force(a.object)]
         ordered = sorted(latest, key=lambda a: (a.last_modified, a.object.key.encode()))
         redelivery = {feed["location"]: feed.get("redelivery", "replace") for feed in self.feeds.values()}
@@ -266,14 +266,14 @@ class Model:
         live = []
         for feed in dict.fromkeys(a.feed for a in ordered):
             runs = [a for a in ordered if a.feed == feed]
-            if redelivery[feed] == "append":  # of equals the first counts
+            if redelivery[feed] == "append":  # of runs with equal content the first is in force
                 runs = list({(a.sha256, by_key[feed] and a.key_client): a for a in reversed(runs)}.values())
             covering = [a for a in runs if any((row.client, row.date) == (client, on) for row in a.rows)]
             live += covering if redelivery[feed] == "append" else covering[-1:]
         return live
 
     def live(self) -> list[Row]:
-        """List the live rows, under their aliases."""
+        """Returns the live rows, with aliases applied."""
         days = {(row.client, row.date) for a in self.attempts if a.counts for row in a.rows}
         return [
             self.named(row)
@@ -284,33 +284,33 @@ class Model:
         ]
 
     def dimensions(self) -> dict[str, set[Path]]:
-        """List every name staged by any successful, unretracted run, under its parent."""
+        """Returns every name staged by any run that counts, under its parent."""
         rows = [self.named(row) for a in self.attempts if a.counts for row in a.rows]
         paths = {(row.client, row.campaign, row.strategy, row.placement, row.creative) for row in rows}
         return {level: {path[: depth + 2] for path in paths} for depth, level in enumerate(LEVELS)}
 
     def cpm(self, client: str, on: date) -> Decimal | None:
-        """Find the client's setting with the greatest effective_date ≤ date."""
-        settings = [(since or date.min, cpm) for (who, since), cpm in self.rates.items() if who == client]
+        """Returns the CPM in force: the client's setting with the greatest effective_date ≤ date."""
+        settings = [(since or date.min, cpm) for (who, since), cpm in self.cpms.items() if who == client]
         return max((setting for setting in settings if setting[0] <= on), default=(None, None))[1]
 
     def daily(self) -> dict[tuple[date, Path], Figures]:
-        """Model daily_metrics: one row for each live row key, which is the date and the creative's path."""
+        """Models daily_metrics: one row per live row key, which is the date and the creative's path."""
         groups: dict[tuple[date, Path], list[Row]] = defaultdict(list)
         for row in self.live():
             groups[row.date, (row.client, *row[2:6])].append(row)
-        made = {}
+        found = {}
         for (on, path), rows in groups.items():
             impressions, clicks, conversions = summed_counts(rows)
             cpm, spend = self.cpm(path[0], on), None
             if cpm is not None and impressions is not None:
                 spend = fitting_money(Fraction(cpm) * impressions / 1000)
             revenue = fitting_money(total(row.revenue for row in rows))
-            made[on, path] = Figures(impressions, clicks, conversions, revenue, spend).with_ratios()
-        return made
+            found[on, path] = Figures(impressions, clicks, conversions, revenue, spend).with_ratios()
+        return found
 
     def weekly(self, ids: Callable[[Path], str], top_n: int = 10) -> dict[Period, dict[str, Any]]:
-        """Model weekly_summaries, Monday to Sunday."""
+        """Models weekly_summaries, Monday to Sunday."""
 
         def week(on: date) -> tuple[date, date]:
             monday = on - timedelta(on.weekday())
@@ -319,7 +319,7 @@ class Model:
         return self.summaries(week, ids, top_n)
 
     def monthly(self, ids: Callable[[Path], str], top_n: int = 10) -> dict[Period, dict[str, Any]]:
-        """Model monthly_summaries."""
+        """Models monthly_summaries."""
 
         def month(on: date) -> tuple[date, date]:
             return on.replace(day=1), on.replace(day=monthrange(on.year, on.month)[1])
@@ -329,7 +329,7 @@ class Model:
     def summaries(
         self, period: Callable[[date], tuple[date, date]], ids: Callable[[Path], str], top_n: int
     ) -> dict[Period, dict[str, Any]]:
-        """Sum up daily_metrics by client and period; `ids` gives a path's id in the database."""
+        """Sums daily_metrics by client and period; `ids` returns a path's id in the database."""
         groups: dict[Period, list[tuple[Path, Figures]]] = defaultdict(list)
         for (on, path), figures in self.daily().items():
             groups[path[0], *period(on)].append((path, figures))
@@ -341,12 +341,12 @@ class Model:
 
 
 def summed_counts(rows: Sequence[Row | Figures]) -> tuple[int | None, ...]:
-    """Sum impressions, clicks and conversions."""
+    """Sums impressions, clicks and conversions."""
     return tuple(fitting_count(total(getattr(row, column) for row in rows)) for column in COUNTS)
 
 
 def summed(rows: list[Figures]) -> Figures:
-    """Sum some rows of daily_metrics, and take the ratios of the sums."""
+    """Sums rows of daily_metrics, and computes the ratios of the sums."""
     impressions, clicks, conversions = summed_counts(rows)
     revenue = fitting_money(total(row.revenue for row in rows))
     spend = fitting_money(total(row.spend for row in rows))
@@ -356,7 +356,7 @@ def summed(rows: list[Figures]) -> Figures:
 def ranked(
     rows: list[tuple[Path, Figures]], depth: int, ids: Callable[[Path], str], top_n: int
 ) -> list[dict[str, Any]]:
-    """Rank at most `top_n` items by revenue desc, spend desc (both nulls last), id asc."""
+    """Ranks at most `top_n` items by revenue desc, spend desc (both nulls last), id asc."""
     groups: dict[Path, list[Figures]] = defaultdict(list)
     for path, figures in rows:
         groups[path[:depth]].append(figures)

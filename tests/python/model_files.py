@@ -1,6 +1,6 @@
 """SPEC section 3 in plain Python, from an object's bytes to rows and rejects.
 
-One half of the model (the other is model.py): slow, obvious, nothing imported from the product.
+Like model.py, it is slow and obvious on purpose and imports nothing from the product.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class BadRowError(Exception):
 
 
 class Row(NamedTuple):
-    """One staged row; names as in the file: aliases apply to what counts."""
+    """One staged row; names are as in the file, before aliases."""
 
     client: str
     date: date
@@ -60,34 +60,32 @@ class Row(NamedTuple):
 
 
 class Reject(NamedTuple):
-    """One row that could not be staged: where its record starts, why, and the client nobody knows."""
+    """A rejected row: the line where its record starts, the reason, and the unknown client."""
 
     line: int
-    reason: str  # the first that applies of: fields, date, number, name, client
+    reason: str  # the first that applies: fields, date, number, name, client
     client: str | None = None
 
 
 def rounded(value: Fraction, scale: int) -> Decimal:
-    """Round half away from zero, exactly."""
+    """Rounds half away from zero, exactly."""
     units = int(abs(value) * 10**scale + Fraction(1, 2))
     return Decimal(f"{'-' if value < 0 and units else ''}{units}e-{scale}")
 
 
 def fitting(value: Decimal, scale: int) -> Decimal | None:
-    """Return None for what numeric(12, scale) cannot hold."""
+    """Returns the value, or None if numeric(12, scale) cannot hold it."""
     return value if abs(value) < Decimal(10) ** (12 - scale) else None
 
 
 def number(text: str, form: Mapping[str, Any], percent: bool = False) -> Fraction | None:
-    """Read a cell's number; None for blank, - and --."""
+    """Reads a cell's number; returns None for blank, - and --."""
     text = text.strip()
     if text in ("", "-", "--"):
         return None
     point, comma = re.escape(form["decimal"]), "," if form["decimal"] == "." else "."
-    sign, currency = (
-        "(?P<sign>[+-]?)",
-        f"(?:{re.escape(form['currency'])})?",
-    )  # the sign stands on either side
+    # the sign can be on either side of the currency
+    sign, currency = "(?P<sign>[+-]?)", f"(?:{re.escape(form['currency'])})?"
     whole = rf"(?P<whole>[0-9]+|[0-9]{{1,3}}(?:{re.escape(comma)}[0-9]{{3}})+|)"
     tail = rf"(?:{point}(?P<decimals>[0-9]*))?\s*{currency}(?P<percent>\s*%)?"
     match = re.fullmatch(rf"{currency}\s*{sign}\s*{currency}\s*{whole}{tail}", text)
@@ -100,7 +98,7 @@ def number(text: str, form: Mapping[str, Any], percent: bool = False) -> Fractio
 
 
 def count(text: str, form: Mapping[str, Any]) -> int:
-    """Read a count: not negative, whole unless the feed rounds, within bigint."""
+    """Reads a count: not negative, within bigint, and whole unless the feed rounds."""
     value = number(text, form) or Fraction()
     if value < 0 or (value.denominator != 1 and form["fractional"] != "round"):
         raise BadRowError("number")
@@ -110,14 +108,14 @@ def count(text: str, form: Mapping[str, Any]) -> int:
 
 
 def figure(value: Fraction, scale: int) -> Decimal:
-    """Round per row; too big for the column is a bad number."""
+    """Rounds a row's figure; one that is too big for the column is a bad number."""
     if (fits := fitting(rounded(value, scale), scale)) is None:
         raise BadRowError("number")
     return fits
 
 
 def day(text: str, form: Mapping[str, Any], latest: date) -> date:
-    """Read a date from 2000 to the day after the object's last-modified day."""
+    """Reads a date from 2000 to the day after the object's last-modified day."""
     try:
         found = datetime.strptime(text.strip(), form["date"]).date()
     except ValueError as unparsable:
@@ -128,32 +126,32 @@ def day(text: str, form: Mapping[str, Any], latest: date) -> date:
 
 
 def normal(text: str) -> str:
-    """Trim, and normalise to NFC."""
+    """Trims, and normalizes to NFC."""
     return unicodedata.normalize("NFC", text).strip()
 
 
 def folded(text: str) -> str:
-    """Bring a client's name or id to the form in which it is compared."""
+    """Returns a client's name or id in the form in which it is compared."""
     return normal(text).casefold()
 
 
 def name(text: str) -> str:
-    """Bring a name to the form in which it is staged."""
+    """Returns a name in the form in which it is staged."""
     text = normal(text)
     if len(text) > 255 or "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise BadRowError("name")  # the last: half a character, which no database can hold
+        raise BadRowError("name")  # the last: an unpaired surrogate, which no database can hold
     return text or "(not set)"
 
 
 def only_member(packed: bytes) -> bytes:
-    """Unpack a zip with exactly one member."""
+    """Unpacks a zip with exactly one member."""
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
         (member,) = (name for name in archive.namelist() if not name.endswith("/"))
         return archive.read(member)
 
 
 def frames(packed: bytes) -> bytes:
-    """Unpack zstd frame by frame, each of them whole."""
+    """Unpacks zstd frame by frame; each frame must be complete."""
     unpacked = b""
     while packed:
         frame = zstandard.ZstdDecompressor().decompressobj()
@@ -174,7 +172,7 @@ MAGIC: dict[bytes, Callable[[bytes], bytes]] = {
 
 
 def decompressed(content: bytes) -> bytes:
-    """Unpack as the content itself says; a zero-byte object and a broken archive cannot be loaded."""
+    """Unpacks by the signature in the content; fails for a zero-byte object and for a broken archive."""
     unpack = next((unpack for magic, unpack in MAGIC.items() if content.startswith(magic)), bytes)
     if not content:
         raise UnloadableError
@@ -185,7 +183,7 @@ def decompressed(content: bytes) -> bytes:
 
 
 def cell_of(source: Any, header: list[str]) -> Callable[[list[str]], str]:
-    """Say where a column's text comes from: a constant, a 1-based position, or a header."""
+    """Returns a function that reads a column: from a constant, a 1-based position, or a title."""
     if isinstance(source, Mapping) and "constant" in source:
         return lambda _: str(source["constant"])
     if isinstance(source, Mapping):
@@ -193,7 +191,7 @@ def cell_of(source: Any, header: list[str]) -> Callable[[list[str]], str]:
     elif header.count(normal(source)) == 1:
         index = header.index(normal(source))
     else:
-        raise UnloadableError  # missing, or there twice
+        raise UnloadableError  # missing or repeated
     if index >= len(header):
         raise UnloadableError
     return lambda record: record[index]
@@ -206,7 +204,7 @@ def read(
     key_client: str | None,
     modified: date,
 ) -> tuple[list[Row], list[Reject]]:
-    """Read decompressed content; `clients` maps folded ids and names to ids."""
+    """Reads decompressed content; `clients` maps folded ids and names to ids."""
     form = FORMAT | feed.get("format", {})
     try:
         text = content.decode(form["encoding"]).removeprefix("\ufeff")
@@ -228,7 +226,7 @@ def read(
     for record in records:
         line, end = end + form["header_row"], records.line_num
         if len(record) <= 1 and not "".join(record).strip():
-            continue  # blank lines are no rows
+            continue  # blank lines are not rows
         found = row(record, len(header), cells, form, clients, modified + timedelta(days=1))
         if isinstance(found, Row):
             rows.append(found)
@@ -245,7 +243,7 @@ def row(
     clients: Mapping[str, str],
     latest: date,
 ) -> Row | Reject:
-    """Read one record; what cannot be staged is rejected with the first reason that applies."""
+    """Reads one record; rejects it with the first reason that applies."""
     if len(record) != width:
         return Reject(0, "fields")
     text = {column: cell(record) for column, cell in cells.items()}
@@ -267,7 +265,7 @@ def row(
 
 
 def check_share(rows: list[Row], rejects: list[Reject], limit: Fraction) -> None:
-    """Fail a file with too many bad rows, unknown clients apart, and one of which no row can be staged."""
+    """Raises UnloadableError if no row can be staged, or too many are bad (unknown clients left out)."""
     bad = sum(reject.reason != "client" for reject in rejects)
     if rejects and (not rows or Fraction(bad, bad + len(rows)) > limit):
         raise UnloadableError

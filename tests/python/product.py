@@ -1,4 +1,4 @@
-"""The product as the model sees it: the commands people type, and what then stands in the tables."""
+"""The product under test: runs its commands, and reads its tables for comparison with the model."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from loader.ingestion.s3 import connect_s3
 from loader.nightly.transform import _profiles
 from loader.project import CHECKOUT
 
-Run = subprocess.CompletedProcess[str]
+Completed = subprocess.CompletedProcess[str]
 MARTS = (
     "campaigns",
     "strategies",
@@ -52,10 +52,10 @@ MARTS = (
     "weekly_summaries",
     "monthly_summaries",
 )
-LANDED = ("media.clients", "media.client_settings", "media.ingestion_logs", "media.staging_media_raw")
-TABLES = (*LANDED, "media_ops.rejected_rows", *(f"media.{mart}" for mart in MARTS))
+LOADER_TABLES = ("media.clients", "media.client_settings", "media.ingestion_logs", "media.staging_media_raw")
+TABLES = (*LOADER_TABLES, "media_ops.rejected_rows", *(f"media.{mart}" for mart in MARTS))
 BUCKET = "drops"
-FORGET = """
+DROP_MARTS = """
 do $$
 declare
     relation record;
@@ -73,26 +73,26 @@ begin
 end
 $$
 """
-fresh_database = contextmanager(_fresh)  # for histories, which need one each within one test
+fresh_database = contextmanager(_fresh)  # for tests that need several databases
 
 
 @dataclass(frozen=True)
 class Product:
-    """One database, one S3 and one feeds.yml, worked on by the commands of SPEC section 7."""
+    """One database, one S3 and one feeds.yml, with the commands of SPEC section 7."""
 
     database: Database
     s3: S3
     feeds_file: Path
     dbt_files: Path
-    """Holds the dbt projects for this database, and what dbt has parsed of them."""
+    """Where the dbt projects for this database are, with dbt's parse cache."""
 
     def feeds(self, feeds: Mapping[str, Any]) -> None:
-        """Write feeds.yml."""
+        """Writes feeds.yml."""
         self.feeds_file.write_text(yaml.safe_dump({"feeds": dict(feeds)}, sort_keys=False), encoding="utf-8")
 
     @property
     def project(self) -> Path:
-        """A dbt project that is the checkout's but for its seeds and what dbt writes beside them."""
+        """A dbt project with seeds of its own; the rest links to the checkout."""
         directory = self.dbt_files / self.feeds_file.stem
         if not (directory / "seeds").exists():
             directory.mkdir(parents=True, exist_ok=True)
@@ -101,15 +101,15 @@ class Product:
                 (directory / name).symlink_to(CHECKOUT / name)
         return directory
 
-    def forget_parsed(self) -> None:
-        """Have dbt parse everything again: it does not notice all that changes back in models."""
+    def discard_parsed(self) -> None:
+        """Deletes dbt's parse cache: dbt does not notice every change that is undone in a model."""
         for target in self.dbt_files.glob("*/target*"):
             shutil.rmtree(target)
 
-    def forget_projects(self) -> None:
-        """Remove the projects, but keep what dbt has parsed: the next database of this name uses it."""
+    def remove_projects(self) -> None:
+        """Removes the projects, but keeps dbt's parse cache for the next database of this name."""
         if any(models.is_dir() and not models.is_symlink() for models in self.dbt_files.glob("*/models")):
-            self.forget_parsed()
+            self.discard_parsed()
         for path in self.dbt_files.glob("*/*"):
             if path.is_symlink() or path.is_file():
                 path.unlink()
@@ -117,47 +117,47 @@ class Product:
                 shutil.rmtree(path)
 
     def aliases(self, aliases: Iterable[Sequence[str]]) -> None:
-        """Write seeds/name_aliases.csv."""
+        """Writes seeds/name_aliases.csv."""
         with (self.project / "seeds" / "name_aliases.csv").open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows([("client", "level", "name", "stands_for"), *aliases])
 
     def put(self, key: str, content: bytes, last_modified: datetime) -> str:
-        """Put an object as of a moment in UTC, in whole seconds as S3 knows them; return its ETag."""
+        """Puts an object with this last-modified time, in whole seconds of UTC; returns its ETag."""
         etag = self.s3.put(key, content, BUCKET)
         (backend,) = s3_backends.values()  # the server runs in this process
         backend["aws"].buckets[BUCKET].keys[key].last_modified = last_modified.replace(tzinfo=None)
         return etag
 
-    def run(self, *arguments: str, expect: Collection[int] = (0,), process: bool = False) -> Run:
-        """Run `media`, here or in a process of its own; return what it said.
+    def run(self, *arguments: str, expect: Collection[int] = (0,), process: bool = False) -> Completed:
+        """Runs `media`, in this process or in a subprocess; returns its output.
 
-        Any other exit code than expected is a defect, and so is any traceback.
+        Fails on an exit code that is not in `expect`, and on a traceback.
         """
-        done = self.elsewhere(arguments) if process else self.here(arguments)
-        said = f"media {' '.join(arguments)} → {done.returncode}\n{done.stdout}\n{done.stderr}"
-        assert done.returncode in expect, said
-        assert "Traceback" not in done.stderr, said
+        done = self.run_in_subprocess(arguments) if process else self.run_in_process(arguments)
+        output = f"media {' '.join(arguments)} → {done.returncode}\n{done.stdout}\n{done.stderr}"
+        assert done.returncode in expect, output
+        assert "Traceback" not in done.stderr, output
         return done
 
     @property
     def env(self) -> dict[str, str]:
-        """The environment of all commands; dbt keeps its files out of the checkout's target/."""
+        """The environment of all commands; dbt writes its files outside the checkout."""
         return self.env_of(())
 
     def env_of(self, arguments: Sequence[str]) -> dict[str, str]:
-        """Return the environment of one command."""
+        """Returns the environment of one command."""
         own = {
             "MEDIA_FEEDS": str(self.feeds_file),
             "DBT_PROJECT_DIR": str(self.project),
             "DBT_TARGET_PATH": str(self.project / target_for(arguments)),
-            # no test reads them, and they take a fifth of a build
+            # no test reads these files, and writing them takes a fifth of a build
             "DBT_LOG_LEVEL_FILE": "none",
             "DBT_WRITE_JSON": "false",
         }
         return {**self.database.environ(), **self.s3.env, **own, "NO_COLOR": "1"}
 
-    def elsewhere(self, arguments: Sequence[str]) -> Run:
-        """Run the command as a shell does."""
+    def run_in_subprocess(self, arguments: Sequence[str]) -> Completed:
+        """Runs the command in a subprocess, as a shell does."""
         return subprocess.run(
             [MEDIA, *arguments],
             env=self.env_of(arguments),
@@ -169,9 +169,9 @@ class Product:
             timeout=600,
         )
 
-    def here(self, arguments: Sequence[str]) -> Run:
-        """Run the command in this process, which saves its start and dbt's, seconds each time."""
-        with self.inside(arguments) as (out, err), patch.object(sys, "argv", ["media", *arguments]):
+    def run_in_process(self, arguments: Sequence[str]) -> Completed:
+        """Runs the command in this process, which saves seconds: Python and dbt are loaded already."""
+        with self.environment(arguments) as (out, err), patch.object(sys, "argv", ["media", *arguments]):
             code = 0
             try:
                 cli.main()
@@ -180,8 +180,8 @@ class Product:
         return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
     @contextmanager
-    def inside(self, arguments: Sequence[str] = ()) -> Iterator[tuple[io.StringIO, io.StringIO]]:
-        """Give this process the environment of a command, and take what it prints."""
+    def environment(self, arguments: Sequence[str] = ()) -> Iterator[tuple[io.StringIO, io.StringIO]]:
+        """Gives this process the environment of a command, and captures its output."""
         out, err = io.StringIO(), io.StringIO()
         with (
             patch.dict(os.environ, self.env_of(arguments), clear=True),
@@ -192,17 +192,17 @@ class Product:
             yield out, err
 
     def dbt(self, *arguments: str) -> bool:
-        """Run dbt itself, as someone does who never heard of the loader; return whether it ended well."""
-        with self.inside(arguments) as (out, _), _profiles() as profiles:
+        """Runs dbt itself, without the loader; returns whether it succeeded."""
+        with self.environment(arguments) as (out, _), _profiles() as profiles:
             given = ["--project-dir", str(self.project), "--profiles-dir", str(profiles)]
             done = dbtRunner().invoke([*arguments, *given])
             assert not done.exception, done.exception
-        print(out.getvalue())  # pytest shows it with a failure
+        print(out.getvalue())  # pytest shows this if the test fails
         return done.success
 
-    def load_as_the_night(self) -> None:
-        """Load as the nightly flow does: with the files whose unknown client is known by now."""
-        with self.inside():
+    def load_as_the_nightly_flow(self) -> None:
+        """Loads as the nightly flow does: also retries files whose unknown client has been added."""
+        with self.environment():
             client = connect_s3()
             tasks, failures = plan(self.database, client, read_feeds(self.feeds_file), retry="clients")
             with ThreadPoolExecutor(2) as pool:
@@ -217,70 +217,70 @@ class Product:
         retry: bool = False,
         expect: Collection[int] = (0,),
         process: bool = False,
-    ) -> Run:
-        """Run `media load`; `expect` is 1 where an object fails."""
+    ) -> Completed:
+        """Runs `media load`; `expect` must contain 1 if an object fails."""
         options = [("--feed", feed), ("--key", key)]
         given = [text for name, value in options if value is not None for text in (name, value)]
         return self.run("load", *given, *(["--retry"] if retry else []), expect=expect, process=process)
 
     def transform(self, rebuild_from: date | None = None, process: bool = False) -> None:
-        """Run `media transform`."""
+        """Runs `media transform`."""
         since = ["--rebuild-from", f"{rebuild_from}"] if rebuild_from else []
         self.run("transform", *since, process=process)
 
-    def at_once(self, *works: Callable[..., object]) -> None:
-        """Do several things at the same time, each in a process of its own."""
-        with ThreadPoolExecutor(len(works)) as pool:
-            for future in [pool.submit(work, process=True) for work in works]:
+    def in_parallel(self, *commands: Callable[..., object]) -> None:
+        """Runs several commands at the same time, each in its own process."""
+        with ThreadPoolExecutor(len(commands)) as pool:
+            for future in [pool.submit(command, process=True) for command in commands]:
                 future.result()
 
     def add_client(self, name: str) -> str:
-        """Add a client; return its id."""
+        """Adds a client; returns its id."""
         self.run("clients", "add", name)
         (client,) = self.query("select id::text as id from media.clients where name = %s", name)
         return str(client["id"])
 
-    def set_rate(self, client: str, cpm: Decimal, since: date | None) -> None:
-        """Set a CPM by command; the client by name."""
+    def set_cpm(self, client: str, cpm: Decimal, since: date | None) -> None:
+        """Sets a CPM by command; `client` is a name."""
         self.run("cpm", "set", client, f"{cpm}", *(["--from", f"{since}"] if since else []))
 
-    def remove_rate(self, client: str, since: date | None) -> None:
-        """Remove a CPM by command; the client by name."""
+    def remove_cpm(self, client: str, since: date | None) -> None:
+        """Removes a CPM by command; `client` is a name."""
         self.run("cpm", "remove", client, *(["--from", f"{since}"] if since else []))
 
     def retract(self, run: str) -> None:
-        """Retract a run by its id."""
+        """Retracts a run by its id."""
         self.run("retract", run)
 
     def query(self, statement: str, *values: Any) -> list[dict[str, Any]]:
-        """Run SQL as the database's owner; return the rows, numbers within JSON as Decimal, ids as text."""
+        """Runs SQL as the database's owner; returns rows, with ids as text and JSON numbers as Decimal."""
         with self.connection() as connection:
             done = connection.execute(statement.encode(), values or None)
-            return [plain(row) for row in done.fetchall()] if done.description else []
+            return [with_text_ids(row) for row in done.fetchall()] if done.description else []
 
     @contextmanager
     def connection(self) -> Iterator[psycopg.Connection[dict[str, Any]]]:
-        """Open a connection."""
+        """Opens a connection."""
         with connect(self.database) as opened:
             opened.row_factory = dict_row  # type: ignore[assignment]
             set_json_loads(partial(json.loads, parse_float=Decimal), opened)
             yield opened  # type: ignore[misc]
 
     def tables(self) -> dict[str, list[dict[str, Any]]]:
-        """Read the tables whole, each row with its xmin; a table that is not there yet has no rows."""
+        """Reads all rows of TABLES, each with its xmin; a table that does not exist yet has none."""
         found: dict[str, list[dict[str, Any]]] = {}
         with self.connection() as connection:
             connection.autocommit = False
             for name in TABLES:
                 schema, table = name.split(".")
-                there = connection.execute("select to_regclass(%s) as oid", [name]).fetchone()
+                exists = connection.execute("select to_regclass(%s) as oid", [name]).fetchone()
                 select = sql.SQL("select xmin::text, * from {}").format(sql.Identifier(schema, table))
-                rows = connection.execute(select).fetchall() if there and there["oid"] else []
-                found[table] = [plain(row) for row in rows]
+                rows = connection.execute(select).fetchall() if exists and exists["oid"] else []
+                found[table] = [with_text_ids(row) for row in rows]
         return found
 
     def writes(self) -> dict[str, tuple[int, int, int]]:
-        """Count the rows ever inserted, updated and deleted in each mart; sessions count when they end."""
+        """Returns how many rows sessions that have ended inserted, updated and deleted in each mart."""
         found = self.query(
             "select relname, n_tup_ins, n_tup_upd, n_tup_del from pg_stat_user_tables"
             " where schemaname = 'media' and relname = any(%s)",
@@ -288,13 +288,13 @@ class Product:
         )
         return {row["relname"]: (row["n_tup_ins"], row["n_tup_upd"], row["n_tup_del"]) for row in found}
 
-    def forget_marts(self) -> None:
-        """Remove all that dbt built and all that is recorded of it, for a build from scratch."""
-        self.query(FORGET)
+    def drop_marts(self) -> None:
+        """Drops everything that dbt built, and the record of it, for a build from scratch."""
+        self.query(DROP_MARTS)
 
 
 def target_for(arguments: Sequence[str]) -> str:
-    """Name dbt's target directory: it parses everything again when its vars change."""
+    """Returns a target directory per set of vars: dbt parses everything again when they change."""
     for first in ("transform", "--vars"):
         if first in arguments:
             words = arguments[arguments.index(first) + 1 :]
@@ -302,22 +302,22 @@ def target_for(arguments: Sequence[str]) -> str:
     return "target"
 
 
-def plain(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row with ids as text."""
+def with_text_ids(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a row with ids as text."""
     return {name: str(value) if isinstance(value, UUID) else value for name, value in row.items()}
 
 
 @contextmanager
-def product(server: Server, s3: S3, directory: Path, template: str = TEMPLATE) -> Iterator[Product]:
-    """Give a product on a database of its own, a copy of the template, and an empty bucket."""
+def fresh_product(server: Server, s3: S3, directory: Path, template: str = TEMPLATE) -> Iterator[Product]:
+    """Yields a product with a new database, copied from the template, and an empty bucket."""
     with fresh_database(server, template) as database:
         name = database.env["PGDATABASE"]
-        # Names are used again: dbt parses only once for each name (it compares the whole profile).
+        # Database names are reused, so that dbt parses once per name: it compares the whole profile.
         dbt_files = directory.parent / "dbt" / f"{server.port}-{name}"
         opened = Product(database, s3, directory / f"{name}.yml", dbt_files)
         s3.bucket(BUCKET)
         yield opened
-        opened.forget_projects()
-        for thing in s3.client.list_objects_v2(Bucket=BUCKET).get("Contents", []):
-            s3.client.delete_object(Bucket=BUCKET, Key=thing["Key"])
+        opened.remove_projects()
+        for obj in s3.client.list_objects_v2(Bucket=BUCKET).get("Contents", []):
+            s3.client.delete_object(Bucket=BUCKET, Key=obj["Key"])
         s3.client.delete_bucket(Bucket=BUCKET)

@@ -17,24 +17,25 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True)
 class Fault:
-    """What is done to the answer to one request for an object."""
+    """What the proxy does to the response to one request for an object."""
 
     status: int = 0
-    """Answer this instead, as S3 does."""
+    """The status to answer with instead, with an error body like S3's; 0: pass the response on."""
     after: int = -1
-    """So many bytes of the body are sent; what follows comes then. -1: all."""
+    """How many bytes of the body to send before `then` and `cut` apply; -1: all."""
     then: Callable[[], None] | None = None
-    """Called after those bytes; the rest follows unless `cut`."""
+    """Called after those bytes."""
     cut: bool = False
+    """Close the connection after those bytes, instead of sending the rest."""
     pause: float = 0.0
-    """Seconds between two kilobytes."""
+    """Seconds to wait after each kilobyte."""
 
 
 class Proxy:
-    """The proxy, and the faults that wait for the next requests for an object."""
+    """The proxy, and the faults for the next requests for an object."""
 
     def __init__(self, upstream: str) -> None:
-        """Listen on a free port."""
+        """Binds to a free port."""
         proxy = self
 
         class Handler(_Handler):
@@ -50,8 +51,8 @@ class Proxy:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
-    def heal(self) -> None:
-        """Behave from now on."""
+    def remove_faults(self) -> None:
+        """Passes every response on unchanged from now on."""
         self.faults.clear()
         self.always = None
 
@@ -61,14 +62,14 @@ class _Handler(BaseHTTPRequestHandler):
     origin = ""
 
     def fault(self) -> Fault:
-        """Take the next fault."""
+        """Takes the next fault."""
         raise NotImplementedError
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
+        """Logs nothing."""
 
     def do_GET(self) -> None:
-        """Pass a request on; misbehave where it is for an object."""
+        """Passes a request on; applies a fault if it is for an object."""
         listing = "list-type" in self.path
         fault = Fault() if listing else self.fault()
         if fault.status:
@@ -105,13 +106,13 @@ class _Handler(BaseHTTPRequestHandler):
             for start in range(0, len(data), step or 1):
                 self.wfile.write(data[start : start + step])
                 time.sleep(pause)
-        except OSError:  # whoever asked was killed
+        except OSError:  # the client was killed
             self.close_connection = True
 
 
 @contextmanager
 def proxied(upstream: str) -> Iterator[Proxy]:
-    """Give a proxy that runs as long as the block lasts."""
+    """Runs a proxy for the duration of the block."""
     proxy = Proxy(upstream)
     thread = threading.Thread(target=proxy.server.serve_forever, daemon=True)
     thread.start()

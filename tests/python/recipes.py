@@ -1,4 +1,4 @@
-"""docs/changing.md as a program: its recipes, step by step, followed on a copy of the project."""
+"""Follows the recipes of docs/changing.md, step by step, on a copy of the project."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Block:
     text: str
 
     def apply(self, project: Path) -> Iterator[str]:
-        """Change the project; yield what is to be run on the database."""
+        """Changes the project; yields the statements to run on the database."""
         if self.kind == "diff":
             file = project / str(self.path)
             file.write_text(self._patched(file.read_text(encoding="utf-8")), encoding="utf-8")
@@ -68,7 +68,7 @@ class Block:
             before, after = (
                 "".join(f"{line[1:]}\n" for line in lines if line[0] in kept) for kept in (" -", " +")
             )
-            assert content.count(before) == 1, f"{self.path} does not contain this once:\n{before}"
+            assert content.count(before) == 1, f"{self.path} must contain this exactly once:\n{before}"
             content = content.replace(before, after)
         return content
 
@@ -77,10 +77,12 @@ Step = tuple[Block, ...]
 
 
 def recipe(title: str) -> list[Step]:
-    """Return the numbered steps of a section of the page."""
+    """Returns the numbered steps of a section of docs/changing.md."""
     (section,) = re.findall(rf"^## {title}\n(.*?)(?=^## |\Z)", PAGE.read_text(encoding="utf-8"), LINES)
     parts = re.split(r"^(\d+)\. ", section, flags=re.MULTILINE)[1:]
-    assert parts[::2] == [str(number) for number in range(1, len(parts) // 2 + 1)], "number them 1, 2, 3 …"
+    assert parts[::2] == [str(number) for number in range(1, len(parts) // 2 + 1)], (
+        "the steps must be numbered 1, 2, 3 …"
+    )
     return [tuple(map(_block, FENCE.finditer(part))) for part in parts[1::2]]
 
 
@@ -90,21 +92,23 @@ def _block(found: re.Match[str]) -> Block:
 
 
 def files(steps: Sequence[Step]) -> set[str]:
-    """Return the files that the steps touch."""
+    """Returns the files that the steps change or create."""
     blocks = [block for step in steps for block in step]
-    made = [match for block in blocks if block.kind == "sh" for match in re.findall(r"> (\S+)", block.text)]
-    return {block.path for block in blocks if block.path is not None} | set(made)
+    created = [
+        match for block in blocks if block.kind == "sh" for match in re.findall(r"> (\S+)", block.text)
+    ]
+    return {block.path for block in blocks if block.path is not None} | set(created)
 
 
 @dataclass(frozen=True)
 class Copy:
-    """A copy of the project, in which recipes are followed and commands run."""
+    """A copy of the project in which to follow recipes and run commands."""
 
     directory: Path
 
     @classmethod
     def of_checkout(cls, directory: Path) -> Copy:
-        """Copy what the commands need."""
+        """Copies the parts of the checkout that the commands need."""
         for part in PARTS:
             source, target = CHECKOUT / part, directory / part
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -116,12 +120,12 @@ class Copy:
         return cls(directory)
 
     def follow(self, steps: Sequence[Step], without: int | None = None) -> list[str]:
-        """Follow the steps, but for one; return the statements for the database."""
+        """Follows the steps, `without` one of them; returns the statements for the database."""
         kept = [step for number, step in enumerate(steps, 1) if number != without]
         return [text for step in kept for block in step for text in block.apply(self.directory)]
 
     def media(self, env: Mapping[str, str], *commands: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        """Run commands of the copy, one after the other in one process, until one fails."""
+        """Runs the copy's commands one after the other in one process, until one fails."""
         return subprocess.run(
             [sys.executable, "-c", DRIVER, json.dumps(commands)],
             env={**env, "DBT_PROJECT_DIR": str(self.directory), "DBT_TARGET_PATH": "target"},
@@ -134,7 +138,7 @@ class Copy:
         )
 
     def unit_tests(self, env: Mapping[str, str]) -> list[str]:
-        """Return what dbt's unit tests of the copy say, if they fail."""
+        """Runs the copy's dbt unit tests; returns their output if they fail."""
         done = subprocess.run(
             [DBT, "--quiet", "test", "--select", "test_type:unit", "--profiles-dir", "."],
             env={**env, "DBT_PROJECT_DIR": str(self.directory), "DBT_TARGET_PATH": "target"},
@@ -146,7 +150,7 @@ class Copy:
         return [done.stdout] if done.returncode else []
 
     def lint(self, paths: Sequence[str]) -> list[str]:
-        """Return what mypy says of some files of the copy."""
+        """Runs mypy on some of the copy's files; returns its errors."""
         if not paths:
             return []
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""New random histories until stopped, or those of one seed; collected by tests/soak.py alone."""
+"""Runs new random histories until stopped, or those of one seed; only tests/soak.py runs this file."""
 
 from __future__ import annotations
 
@@ -11,28 +11,29 @@ from pathlib import Path
 
 import pytest
 from conftest import S3
-from product import product
-from test_histories import PLAYED, play
+from product import fresh_product
+from test_histories import EVENTS, run_histories
 
 from loader.database.server import Server
 
 
-def test_new_histories(server: Server, s3: S3, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Model and product agree, whatever happens."""
+def test_product_and_model_agree_on_new_histories(
+    server: Server, s3: S3, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     chosen: dict[str, float] = json.loads(os.environ["SOAK"])
-    begun = time.monotonic()
+    started = time.monotonic()
     while True:
-        seeded = int(chosen.get("seed", random.SystemRandom().randrange(2**32)))
-        done = "failed: play it again with"
+        seed = int(chosen.get("seed", random.SystemRandom().randrange(2**32)))
+        done = "failed; to run it again:"
         try:
-            open_product = functools.partial(product, server, s3, tmp_path)
-            play(open_product, seeded, examples=8, steps=50, shrink="seed" in chosen)
-            done = "agreed:"
+            open_product = functools.partial(fresh_product, server, s3, tmp_path)
+            run_histories(open_product, seed, examples=8, steps=50, shrink="seed" in chosen)
+            done = "passed; to run it again:"
         finally:
-            minutes = (time.monotonic() - begun) / 60
-            played = ", ".join(f"{count} {what}" for what, count in sorted(PLAYED.items()))
+            minutes = (time.monotonic() - started) / 60
+            events = ", ".join(f"{count} {what}" for what, count in sorted(EVENTS.items()))
             with capsys.disabled():
-                print(f'\nseed {seeded} {done} make soak ARGS="--seed {seeded}"', flush=True)
-                print(f"in {minutes:.1f} minutes: {played}", flush=True)
+                print(f'\nseed {seed} {done} make soak ARGS="--seed {seed}"', flush=True)
+                print(f"in {minutes:.1f} minutes: {events}", flush=True)
         if "seed" in chosen or minutes > chosen["minutes"]:
             break

@@ -1,4 +1,4 @@
-"""Who sees which rows: each role over a connection of its own, against what the owner sees."""
+"""Which role sees which rows, compared with the rows that the owner sees."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ NOBODY = "00000000-0000-4000-8000-000000000000"
 def test_a_client_sees_all_of_its_own_rows_and_no_others(agency: Agency, table: str) -> None:
     for login, client in {"acme_bi": "Acme", "globex_bi": "Globex", "both_bound": "Acme"}.items():
         with agency.connection(login) as connection:
-            expected = agency.truth(table, client)
-            assert expected and len(expected) < len(agency.truth(table))
+            expected = agency.rows_as_owner(table, client)
+            assert expected and len(expected) < len(agency.rows_as_owner(table))
             assert rows(connection, table) == expected
 
 
@@ -26,15 +26,15 @@ def test_a_client_sees_all_of_its_own_rows_and_no_others(agency: Agency, table: 
 @pytest.mark.parametrize("login", ["portal", "nested_portal"])
 def test_the_portal_sees_what_its_user_may_see(agency: Agency, login: str, table: str) -> None:
     with agency.connection(login, agency.user("gus@globex.example")) as connection:
-        assert rows(connection, table) == agency.truth(table, "Globex")
+        assert rows(connection, table) == agency.rows_as_owner(table, "Globex")
     with agency.connection(login, agency.user("gus@globex.example").upper()) as connection:
-        assert rows(connection, table) == agency.truth(table, "Globex")
+        assert rows(connection, table) == agency.rows_as_owner(table, "Globex")
     with agency.connection(login, agency.user("admin@agency.example")) as connection:
-        assert rows(connection, table) == agency.truth(table)
+        assert rows(connection, table) == agency.rows_as_owner(table)
 
 
 @pytest.mark.parametrize("table", PROTECTED)
-def test_who_is_nobody_sees_nothing(agency: Agency, table: str) -> None:
+def test_an_unidentified_or_disabled_user_sees_no_rows(agency: Agency, table: str) -> None:
     admin = agency.user("admin@agency.example")
     for login, user in [
         ("portal", None),
@@ -45,12 +45,12 @@ def test_who_is_nobody_sees_nothing(agency: Agency, table: str) -> None:
         ("portal", f" {admin}"),
         ("portal", "' or true --"),
         ("portal", agency.user("gone@acme.example")),
-        ("portal", agency.user("ida@initech.example")),  # whose client is disabled
+        ("portal", agency.user("ida@initech.example")),  # her client is disabled
         ("gone_bi", None),
         ("initech_bi", None),
         ("unbound_bi", None),
         ("unbound_bi", admin),
-        ("admin_bi", None),  # an admin sees all, but through the portal only
+        ("admin_bi", None),  # an admin sees everything, but only through the portal
         ("admin_bi", admin),
         ("admin_portal", None),
         ("admin_portal", admin),
@@ -61,14 +61,14 @@ def test_who_is_nobody_sees_nothing(agency: Agency, table: str) -> None:
 
 
 @pytest.mark.parametrize("login", ["both_bound", "bound_portal"])
-def test_a_persons_login_does_not_become_a_portal(agency: Agency, login: str) -> None:
+def test_a_login_bound_to_a_user_cannot_act_as_a_portal(agency: Agency, login: str) -> None:
     for email in ("admin@agency.example", "gus@globex.example"):
         with agency.connection(login, agency.user(email)) as connection:
             for table in PROTECTED:
-                assert rows(connection, table) == agency.truth(table, "Acme")
+                assert rows(connection, table) == agency.rows_as_owner(table, "Acme")
 
 
-def test_the_agencys_bi_sees_the_twelve_tables_but_no_hash(agency: Agency) -> None:
+def test_the_agencys_bi_reads_the_twelve_tables_but_no_password_hash(agency: Agency) -> None:
     with agency.connection("agency_bi") as connection:
         for table in set(TWELVE) - {"users"}:
             count = connection.execute(
@@ -83,7 +83,7 @@ def test_the_agencys_bi_sees_the_twelve_tables_but_no_hash(agency: Agency) -> No
                 connection.execute(sql.SQL("select {} from media.users").format(sql.SQL(leak)))
 
 
-def test_the_portal_sees_of_users_whom_its_user_may_see_and_no_hash(agency: Agency) -> None:
+def test_the_portal_reads_only_users_that_its_user_may_see_and_no_password_hash(agency: Agency) -> None:
     emails = "select email from media.users order by email"
     with agency.connection("portal") as connection:
         assert connection.execute(emails).fetchall() == []
@@ -95,7 +95,7 @@ def test_the_portal_sees_of_users_whom_its_user_may_see_and_no_hash(agency: Agen
         assert len(connection.execute(emails).fetchall()) == 8
 
 
-def test_others_see_none_of_it(agency: Agency) -> None:
+def test_tables_without_a_grant_give_an_error(agency: Agency) -> None:
     with agency.connection("outsider", agency.user("admin@agency.example")) as connection:
         for table in TWELVE:
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
@@ -107,27 +107,27 @@ def test_others_see_none_of_it(agency: Agency) -> None:
                     rows(connection, table)
 
 
-def test_the_builder_sees_every_row(agency: Agency) -> None:
+def test_the_builder_and_the_loader_see_every_row(agency: Agency) -> None:
     with agency.connection("building") as connection:
         for table in PROTECTED:
-            assert rows(connection, table) == agency.truth(table)
+            assert rows(connection, table) == agency.rows_as_owner(table)
     with agency.connection("loading") as connection:
-        assert rows(connection, "clients") == agency.truth("clients")
+        assert rows(connection, "clients") == agency.rows_as_owner("clients")
 
 
-def test_a_pooled_connection_forgets_whom_it_acted_for(agency: Agency) -> None:
+def test_a_pooled_connection_does_not_keep_its_user_after_a_transaction(agency: Agency) -> None:
     ann, gus = agency.user("ann@acme.example"), agency.user("gus@globex.example")
     with agency.connection("portal") as connection:
         for user, client in [(ann, "Acme"), (gus, "Globex"), (ann, "Acme")]:
             with connection.transaction():
                 connection.execute("select set_config('app.current_user_id', %s, true)", [user])
-                assert rows(connection, "daily_metrics") == agency.truth("daily_metrics", client)
+                assert rows(connection, "daily_metrics") == agency.rows_as_owner("daily_metrics", client)
             assert connection.execute("select current_setting('app.current_user_id')").fetchone() == ("",)
             assert rows(connection, "daily_metrics") == []
 
 
 @pytest.mark.parametrize("mode", ["force_generic_plan", "force_custom_plan"])
-def test_a_prepared_statement_asks_anew_who_it_is_for(agency: Agency, mode: str) -> None:
+def test_a_prepared_statement_uses_the_current_user_each_time(agency: Agency, mode: str) -> None:
     ann, gus = agency.user("ann@acme.example"), agency.user("gus@globex.example")
     query = "select name from media.campaigns order by name"
     with agency.connection("portal") as connection:
@@ -139,7 +139,7 @@ def test_a_prepared_statement_asks_anew_who_it_is_for(agency: Agency, mode: str)
                 assert found == [(f"{client} secret",), ("Spring",)]
 
 
-def test_a_prepared_statement_does_not_outlive_a_role(agency: Agency) -> None:
+def test_a_prepared_statement_respects_a_changed_role(agency: Agency) -> None:
     with agency.server.connect("agency") as connection:
         connection.execute("prepare everything as select name from media.campaigns")
         assert len(connection.execute("execute everything").fetchall()) == 6
@@ -147,7 +147,7 @@ def test_a_prepared_statement_does_not_outlive_a_role(agency: Agency) -> None:
         assert connection.execute("execute everything").fetchall() == []
 
 
-def test_disabling_holds_at_once_in_open_sessions(agency: Agency) -> None:
+def test_disabling_a_client_affects_open_sessions_immediately(agency: Agency) -> None:
     with agency.connection("globex_bi") as connection:
         assert rows(connection, "campaigns")
         agency.product.run("clients", "disable", "Globex")
@@ -159,7 +159,7 @@ def test_disabling_holds_at_once_in_open_sessions(agency: Agency) -> None:
 
 
 @pytest.mark.parametrize("mart", MARTS)
-def test_who_asks_is_found_out_once_a_query(agency: Agency, mart: str) -> None:
+def test_the_user_is_identified_once_per_query(agency: Agency, mart: str) -> None:
     with agency.connection("acme_bi") as connection:
         plan = connection.execute(
             sql.SQL("explain (verbose, costs off) select * from {}").format(sql.Identifier("media", mart))

@@ -1,4 +1,4 @@
-"""Access after whatever dbt and `media migrate` do, and before they are done."""
+"""Access rules hold during and after every dbt command and `media migrate`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from access import PROTECTED, Agency, rows
 from access_catalogue import differences
 from psycopg import sql
 
-IMPATIENT = "-c lock_timeout=500ms"
+SHORT_LOCK_TIMEOUT = "-c lock_timeout=500ms"
 FOREIGN_KEYS = """
 select conrelid::regclass::text, conname::text, pg_get_constraintdef(oid) from pg_constraint
 where contype = 'f' and connamespace = 'media'::regnamespace
@@ -19,7 +19,7 @@ where contype = 'f' and connamespace = 'media'::regnamespace
 
 
 def state(agency: Agency) -> object:
-    """Return what must not change: what is wrong (nothing), the foreign keys, and what a client sees."""
+    """Returns what must not change: catalogue differences (none), foreign keys, and a client's rows."""
     with agency.connection("agency_owner") as connection:
         wrong = differences(connection)
         keys = sorted(connection.execute(FOREIGN_KEYS).fetchall())
@@ -29,7 +29,7 @@ def state(agency: Agency) -> object:
 
 @contextmanager
 def reading_everything(agency: Agency) -> Iterator[None]:
-    """Have a client's dashboard hold every table open, as in a transaction that was left so."""
+    """Holds read locks on every table for the block, as a dashboard with an open transaction does."""
     with agency.connection("acme_bi") as reader, reader.transaction():
         for table in PROTECTED:
             rows(reader, table)
@@ -46,36 +46,36 @@ def reading_everything(agency: Agency) -> Iterator[None]:
         "seed --full-refresh",
     ],
 )
-def test_access_survives(agency: Agency, command: str) -> None:
+def test_a_dbt_command_keeps_access_and_waits_for_no_reader(agency: Agency, command: str) -> None:
     before = state(agency)
     assert isinstance(before, tuple) and before[0] == [] and len(before[1]) == 19
-    with reading_everything(agency):  # and waits for no one: nothing of it changed
-        done = agency.dbt(*command.split(), options=IMPATIENT)
+    with reading_everything(agency):
+        done = agency.dbt(*command.split(), options=SHORT_LOCK_TIMEOUT)
     assert done.returncode == 0, done.stdout
     assert state(agency) == before
 
 
-def test_no_mart_is_ever_visible_without_its_policies(agency: Agency) -> None:
-    """If a table cannot be protected, there is none: both happen in one transaction."""
+def test_a_mart_is_never_visible_without_its_policies(agency: Agency) -> None:
+    """The table and its policies are created in one transaction: without policies, there is no table."""
     protect = "function media_ops.protect_by_client(regclass, name)"
     with agency.connection("agency_owner") as connection:
-        connection.execute(f"alter {protect} rename to mislaid".encode())
-        connection.execute("alter table media.weekly_summaries rename to mislaid")
-        connection.execute("alter index media.weekly_summaries_pkey rename to mislaid_pkey")
+        connection.execute(f"alter {protect} rename to moved_away".encode())
+        connection.execute("alter table media.weekly_summaries rename to moved_away")
+        connection.execute("alter index media.weekly_summaries_pkey rename to moved_away_pkey")
         try:
             done = agency.dbt("run", "-s", "weekly_summaries")
             assert "protect_by_client" in done.stdout and done.returncode == 1
             assert connection.execute("select to_regclass('media.weekly_summaries')").fetchone() == (None,)
         finally:
             connection.execute("drop table if exists media.weekly_summaries")
-            connection.execute("alter table media.mislaid rename to weekly_summaries")
-            connection.execute("alter index media.mislaid_pkey rename to weekly_summaries_pkey")
-            connection.execute("alter function media_ops.mislaid rename to protect_by_client")
+            connection.execute("alter table media.moved_away rename to weekly_summaries")
+            connection.execute("alter index media.moved_away_pkey rename to weekly_summaries_pkey")
+            connection.execute("alter function media_ops.moved_away rename to protect_by_client")
     agency.product.run("migrate")
     assert state(agency)[0] == []  # type: ignore[index]
 
 
-WRONG = [
+MISTAKES = [
     "alter policy rows_of_media_client on media.campaigns using (true)",
     "alter policy rows_of_media_portal on media.campaigns to public",
     "drop policy rows_of_media_client on media.campaigns",
@@ -85,8 +85,8 @@ WRONG = [
 ]
 
 
-def test_a_policy_that_differs_is_made_anew_by_migrate(agency: Agency) -> None:
-    for statement in WRONG:
+def test_migrate_repairs_policies_and_grants(agency: Agency) -> None:
+    for statement in MISTAKES:
         with agency.connection("agency_owner") as connection:
             connection.execute(statement.encode())
         assert "migrated" in agency.product.run("migrate").stdout, statement
@@ -94,15 +94,15 @@ def test_a_policy_that_differs_is_made_anew_by_migrate(agency: Agency) -> None:
         assert "nothing to change" in agency.product.run("migrate").stdout
 
 
-def test_a_policy_that_differs_is_made_anew_by_dbt(agency: Agency) -> None:
+def test_dbt_repairs_policies(agency: Agency) -> None:
     with agency.connection("agency_owner") as connection:
-        for statement in WRONG[:2] + WRONG[3:5]:
+        for statement in MISTAKES[:2] + MISTAKES[3:5]:
             connection.execute(statement.encode())
     assert agency.dbt("run", "-s", "campaigns").returncode == 0
     assert state(agency)[0] == []  # type: ignore[index]
 
 
-def test_migrating_waits_for_no_reader_when_nothing_changed(
+def test_migrate_does_not_wait_for_readers_if_nothing_changed(
     agency: Agency, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("loader.database.migrate.LOCK_TIMEOUT", "500ms")
@@ -110,30 +110,30 @@ def test_migrating_waits_for_no_reader_when_nothing_changed(
         assert "nothing to change" in agency.product.run("migrate").stdout
 
 
-def test_the_builders_own_tests_see_the_rows_of_all(agency: Agency) -> None:
-    """One figure of one client is wrong: the tests that compare the layers find its day, week and month."""
+def test_dbt_tests_see_the_rows_of_all_clients(agency: Agency) -> None:
+    """The tests that compare layers find one wrong figure of one client, by its day, week and month."""
     change = "update media.daily_metrics set impressions = impressions + {} where id = %s"
-    (spoiled,) = agency.product.query(
+    (changed,) = agency.product.query(
         "select daily_metrics.id from media.daily_metrics join media.clients on clients.id = client_id"
         " where name = 'Globex' order by daily_metrics.id limit 1"
     )
     layers = ("live_staging_and_daily_metrics_agree", "test_name:sums_of_daily_metrics")
     reconcile = ("test", "-s", *layers, "--vars", "reconcile: all")
     with agency.connection("building") as connection:
-        connection.execute(sql.SQL(change).format(sql.Literal(1)), [spoiled["id"]])
+        connection.execute(sql.SQL(change).format(sql.Literal(1)), [changed["id"]])
     try:
         done = agency.dbt(*reconcile)
         assert done.returncode == 1 and done.stdout.count("FAIL 1 ") == 3, done.stdout
     finally:
         with agency.connection("building") as connection:
-            connection.execute(sql.SQL(change).format(sql.Literal(-1)), [spoiled["id"]])
+            connection.execute(sql.SQL(change).format(sql.Literal(-1)), [changed["id"]])
     assert agency.dbt(*reconcile).returncode == 0
 
 
-def test_a_builder_that_policies_would_filter_is_told(agency: Agency) -> None:
-    """With row_security off what policies would filter fails; what the builder owns, they do not filter."""
+def test_a_builder_gets_an_error_instead_of_filtered_rows(agency: Agency) -> None:
+    """With row_security off, a query that a policy would filter fails; owned tables are not filtered."""
     with agency.connection("building") as connection:
         connection.execute("set row_security = off")
-        assert rows(connection, "daily_metrics") == agency.truth("daily_metrics")
+        assert rows(connection, "daily_metrics") == agency.rows_as_owner("daily_metrics")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             rows(connection, "clients")

@@ -1,4 +1,4 @@
-"""Policies, row-level security and grants of every relation there is, and whom they are given to."""
+"""Policies, row-level security and grants on every relation and function."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from access_catalogue import differences
 pytestmark = pytest.mark.any_postgres
 
 
-def test_everything_in_the_catalogue_is_as_meant(agency: Agency) -> None:
+def test_the_catalogue_has_the_intended_grants_and_policies(agency: Agency) -> None:
     with agency.connection("agency_owner") as connection:
         assert differences(connection) == []
 
@@ -38,13 +38,13 @@ def test_everything_in_the_catalogue_is_as_meant(agency: Agency) -> None:
         "alter policy rows_of_media_reader on media.campaigns to public",
     ],
 )
-def test_a_mistake_is_noticed(agency: Agency, mistake: str) -> None:
+def test_a_mistake_in_the_catalogue_is_found(agency: Agency, mistake: str) -> None:
     with agency.connection("agency_owner") as connection, connection.transaction(force_rollback=True):
         connection.execute(mistake.encode())
         assert differences(connection)
 
 
-def test_a_later_table_is_the_agencys_to_read_alone(agency: Agency) -> None:
+def test_only_the_agency_can_read_a_new_table(agency: Agency) -> None:
     with agency.connection("building") as connection, connection.transaction(force_rollback=True):
         connection.execute("set local role media_transformer")
         connection.execute("create table media.forecasts (client_id uuid)")
@@ -72,7 +72,7 @@ def test_group_roles_can_do_nothing_else(agency: Agency) -> None:
             """
         ).fetchall()
         assert len(found) == 5
-        # nowhere in the cluster's own schemas, the database or its tablespaces either
+        # nor any privilege in system schemas, on the database or on tablespaces
         assert (
             connection.execute(
                 """
@@ -92,7 +92,7 @@ def test_group_roles_can_do_nothing_else(agency: Agency) -> None:
         )
 
 
-def test_functions_that_run_as_their_owner_look_at_temporary_objects_last(agency: Agency) -> None:
+def test_functions_search_temporary_objects_last_and_only_some_run_as_their_owner(agency: Agency) -> None:
     with agency.connection("agency_owner") as connection:
         found = connection.execute(
             """
@@ -108,7 +108,7 @@ def test_functions_that_run_as_their_owner_look_at_temporary_objects_last(agency
         assert (settings, owner) == (["search_path=pg_catalog, pg_temp"], "agency_owner"), name
 
 
-def test_bi_users_see_the_tables_that_are_theirs_and_nothing_else(agency: Agency) -> None:
+def test_bi_users_see_only_the_tables_that_they_may_read(agency: Agency) -> None:
     seen = """
         select table_schema, table_name from information_schema.tables
         where table_schema not in ('pg_catalog', 'information_schema')
@@ -118,7 +118,7 @@ def test_bi_users_see_the_tables_that_are_theirs_and_nothing_else(agency: Agency
         union all
         select sequence_schema, sequence_name from information_schema.sequences
     """
-    # the function of their policy has a name, and no more: calling it gives an error (the next test)
+    # they see the name of their policy's function, but calling it gives an error (the next test)
     policy = {("media_ops", "first_visible_client")}
     for login, tables, functions in [
         ("acme_bi", PROTECTED, policy),
@@ -131,7 +131,7 @@ def test_bi_users_see_the_tables_that_are_theirs_and_nothing_else(agency: Agency
 
 
 @pytest.mark.parametrize("login", ["acme_bi", "agency_bi", "portal", "outsider"])
-def test_what_is_not_theirs_gives_an_error(agency: Agency, login: str) -> None:
+def test_objects_without_a_grant_give_an_error(agency: Agency, login: str) -> None:
     with agency.connection("agency_owner") as connection:
         relations = connection.execute(
             """

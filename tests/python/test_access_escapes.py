@@ -1,4 +1,4 @@
-"""What a client's login may try that knows SQL: its own rows or an error, each time."""
+"""Attempts of a client's login to see other rows with SQL: each gives its own rows or an error."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from psycopg import sql
 
 pytestmark = pytest.mark.any_postgres
 
-# Each is typed by acme_bi, statement by statement; what fails may fail. {admin} and {gus} are ids of users.
+# acme_bi runs each statement; any of them may fail. {admin} and {gus} are ids of users.
 ATTEMPTS = {
     "setting": ["set app.current_user_id = '{admin}'"],
     "setting of the role": [
@@ -112,7 +112,7 @@ ATTEMPTS = {
 
 
 def attempt(connection: psycopg.Connection, statement: str) -> list[tuple[object, ...]] | None:
-    """Type a statement; return its rows, or None if it failed."""
+    """Runs a statement; returns its rows, or None if it failed."""
     try:
         done = connection.execute(statement.encode())
     except psycopg.Error:
@@ -121,9 +121,9 @@ def attempt(connection: psycopg.Connection, statement: str) -> list[tuple[object
 
 
 @pytest.mark.parametrize("name", ATTEMPTS)
-def test_own_rows_or_an_error_after(agency: Agency, name: str) -> None:
+def test_after_an_attempt_a_client_sees_its_own_rows_or_an_error(agency: Agency, name: str) -> None:
     ids = {"admin": agency.user("admin@agency.example"), "gus": agency.user("gus@globex.example")}
-    own = {table: agency.truth(table, "Acme") for table in PROTECTED}
+    own = {table: agency.rows_as_owner(table, "Acme") for table in PROTECTED}
     try:
         with agency.connection("acme_bi") as connection:
             for statement in ATTEMPTS[name]:
@@ -133,7 +133,7 @@ def test_own_rows_or_an_error_after(agency: Agency, name: str) -> None:
                     assert found in (None, [], own[table]), statement
             for table in PROTECTED:
                 assert attempt(connection, f"select * from media.{table} order by id") in (None, own[table])
-        with agency.connection("acme_bi") as connection:  # and so the next time
+        with agency.connection("acme_bi") as connection:  # the same in the next session
             for table in PROTECTED:
                 assert rows(connection, table) == own[table]
     finally:
@@ -176,14 +176,14 @@ def test_own_rows_or_an_error_after(agency: Agency, name: str) -> None:
         "reassign owned by media_transformer to acme_bi",
     ],
 )
-def test_these_give_an_error(agency: Agency, statement: str) -> None:
+def test_a_forbidden_statement_gives_an_error(agency: Agency, statement: str) -> None:
     with agency.connection("acme_bi") as connection, pytest.raises(psycopg.Error):
         connection.execute(statement.encode())
 
 
 @pytest.mark.parametrize("table", PROTECTED)
-def test_every_other_way_of_reading_gives_own_rows(agency: Agency, table: str) -> None:
-    own = agency.truth(table, "Acme")
+def test_every_way_to_read_a_table_gives_own_rows(agency: Agency, table: str) -> None:
+    own = agency.rows_as_owner(table, "Acme")
     name = sql.Identifier("media", table)
     ways = [
         "table {0}",
@@ -221,26 +221,26 @@ def test_every_other_way_of_reading_gives_own_rows(agency: Agency, table: str) -
 
 
 @pytest.mark.parametrize("table", PROTECTED)
-def test_nothing_looks_at_a_row_before_the_policy_did(agency: Agency, table: str) -> None:
-    """A function of theirs that tells what it is given, and casts whose errors do, get own rows alone."""
-    told: list[str] = []
-    own = len(agency.truth(table, "Acme"))
+def test_no_expression_sees_a_row_before_the_policy_is_applied(agency: Agency, table: str) -> None:
+    """A function that prints its argument, and casts whose errors show it, only get own rows."""
+    notices: list[str] = []
+    own = len(agency.rows_as_owner(table, "Acme"))
     name = sql.Identifier("media", table)
     with agency.connection("acme_bi") as connection:
-        connection.add_notice_handler(lambda notice: told.append(notice.message_primary or ""))
+        connection.add_notice_handler(lambda notice: notices.append(notice.message_primary or ""))
         connection.execute(
-            "create function pg_temp.tell(text) returns boolean language plpgsql cost 0.0000001"
+            "create function pg_temp.print(text) returns boolean language plpgsql cost 0.0000001"
             " as $$ begin raise notice '%', $1; return true; end $$"
         )
         for query in (
-            "select count(*) from {0} as it where pg_temp.tell(it::text)",
-            "select count(*) from {0} as it join {0} as other using (id) where pg_temp.tell(other::text)",
-            "select count(*) from {0} as it where id is not null and (pg_temp.tell(it::text) or id is null)",
+            "select count(*) from {0} as it where pg_temp.print(it::text)",
+            "select count(*) from {0} as it join {0} as other using (id) where pg_temp.print(other::text)",
+            "select count(*) from {0} as it where id is not null and (pg_temp.print(it::text) or id is null)",
         ):
-            told.clear()
+            notices.clear()
             assert connection.execute(sql.SQL(query).format(name)).fetchone() == (own,)
-            assert len(told) == own
-            assert not re.search("Globex|Initech", " ".join(told))
+            assert len(notices) == own
+            assert not re.search("Globex|Initech", " ".join(notices))
         for query in (
             "select * from {0} as it where (it::text)::int = 1",
             "select * from {0} as it where 1 / (case when it::text like '%Globex%' then 0 else 1 end) = 2",
@@ -254,7 +254,7 @@ def test_nothing_looks_at_a_row_before_the_policy_did(agency: Agency, table: str
                 assert found == []
 
 
-def test_no_statistics_tell_of_others(agency: Agency) -> None:
+def test_statistics_views_are_empty(agency: Agency) -> None:
     with agency.connection("acme_bi") as connection:
         for view in ("pg_stats", "pg_stats_ext", "pg_stats_ext_exprs"):
             found = connection.execute(
@@ -263,7 +263,7 @@ def test_no_statistics_tell_of_others(agency: Agency) -> None:
             assert found == []
 
 
-def test_there_are_no_statistics_of_texts(agency: Agency) -> None:
+def test_there_are_no_statistics_on_text_columns(agency: Agency) -> None:
     with agency.server.connect("agency") as connection:
         found = connection.execute(
             """
@@ -282,7 +282,7 @@ def test_there_are_no_statistics_of_texts(agency: Agency) -> None:
 
 
 @pytest.mark.parametrize("login", ["acme_bi", "portal"])
-def test_no_plan_tells_whether_another_client_has_a_name(agency: Agency, login: str) -> None:
+def test_a_plan_does_not_reveal_whether_another_client_has_a_name(agency: Agency, login: str) -> None:
     def plan(connection: psycopg.Connection, table: str, condition: str) -> object:
         query = sql.SQL("explain select * from {} where {}").format(
             sql.Identifier("media", table), sql.SQL(condition)
@@ -319,16 +319,16 @@ def test_other_sessions_queries_are_hidden(agency: Agency) -> None:
                 )
 
 
-def test_a_setting_in_the_connection_string_is_none(agency: Agency) -> None:
+def test_a_setting_in_the_connection_string_has_no_effect(agency: Agency) -> None:
     admin = agency.user("admin@agency.example")
     with agency.connection("acme_bi", options=f"-c app.current_user_id={admin}") as connection:
-        assert rows(connection, "campaigns") == agency.truth("campaigns", "Acme")
+        assert rows(connection, "campaigns") == agency.rows_as_owner("campaigns", "Acme")
     for options in ("-c role=media_transformer", "-c session_authorization=globex_bi"):
         with pytest.raises(psycopg.OperationalError), agency.connection("acme_bi", options=options):
             pass
 
 
-def test_the_portals_sign_in_gives_nothing_to_others(agency: Agency) -> None:
+def test_only_the_portal_can_call_sign_in(agency: Agency) -> None:
     for login in ("acme_bi", "agency_bi", "outsider", "loading", "building"):
         with agency.connection(login) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("select * from media_ops.sign_in('gus@globex.example')")

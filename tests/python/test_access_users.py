@@ -1,4 +1,4 @@
-"""`media users`: added, listed and disabled by command; their passwords and logins."""
+"""`media users`: adding, listing and disabling users; their passwords and database logins."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import count
 
 import psycopg
 import pytest
-from access import PASSWORD, PROTECTED, Agency, rows, secret
+from access import PASSWORD, PROTECTED, Agency, password_set, rows
 from conftest import MEDIA
 
 from loader.agency.users import verify_password
@@ -17,43 +17,43 @@ pytestmark = pytest.mark.any_postgres
 _numbers = count(1)
 
 
-def fresh(host: str = "acme.example") -> str:
+def new_email(host: str = "acme.example") -> str:
     return f"new{next(_numbers)}@{host}"
 
 
 def log_in(agency: Agency, login: str, password: str) -> psycopg.Connection:
-    """Log in as over a network, where a password is asked for."""
+    """Connects over TCP, where a password is required."""
     port, name = agency.server.port, agency.product.database.env["PGDATABASE"]
     return psycopg.connect(host="127.0.0.1", port=port, dbname=name, user=login, password=password)
 
 
-def test_a_login_is_made_and_sees_its_clients_rows(agency: Agency) -> None:
-    email = fresh()
+def test_a_new_login_sees_its_clients_rows(agency: Agency) -> None:
+    email = new_email()
     login = f"Zoë's {email}"
-    with secret("pass wörd"):
-        said = agency.product.run("users", "add", email.upper(), "--client", "acme", "--login", login)
-    assert "pass" not in said.stdout + said.stderr
+    with password_set("pass wörd"):
+        output = agency.product.run("users", "add", email.upper(), "--client", "acme", "--login", login)
+    assert "pass" not in output.stdout + output.stderr
     with log_in(agency, login, "pass wörd") as connection:
         for table in PROTECTED:
-            assert rows(connection, table) == agency.truth(table, "Acme")
+            assert rows(connection, table) == agency.rows_as_owner(table, "Acme")
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         log_in(agency, login, "another")
     (row,) = agency.product.query("select * from media.users where email = %s", email)
     assert row["password_hash"].startswith("$argon2id$")
     assert (row["role"], row["database_login"]) == ("client", login)
     (role,) = agency.product.query(
-        "select rolsuper or rolcreaterole or rolcreatedb or rolbypassrls or rolreplication as mighty, array("
-        "select roleid::regrole::text from pg_auth_members where member = pg_roles.oid) as groups"
+        "select rolsuper or rolcreaterole or rolcreatedb or rolbypassrls or rolreplication as privileged,"
+        " array(select roleid::regrole::text from pg_auth_members where member = pg_roles.oid) as groups"
         " from pg_roles where rolname = %s",
         login,
     )
-    assert role == {"mighty": False, "groups": ["media_client"]}
+    assert role == {"privileged": False, "groups": ["media_client"]}
     agency.product.run("users", "disable", email)
     with log_in(agency, login, "pass wörd") as connection:
         assert [rows(connection, table) for table in PROTECTED] == [[]] * len(PROTECTED)
 
 
-def test_the_password_is_asked_for_twice(agency: Agency) -> None:
+def test_the_password_is_prompted_for_twice(agency: Agency) -> None:
     def add(typed: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [MEDIA, "users", "add", email, "--client", "Acme"],
@@ -66,7 +66,7 @@ def test_the_password_is_asked_for_twice(agency: Agency) -> None:
             timeout=60,
         )
 
-    email = fresh()
+    email = new_email()
     for typed in ("", "secret\n", "secret\nanother\n"):
         done = add(typed)
         assert done.returncode == 1 and "set MEDIA_PASSWORD" in done.stderr
@@ -76,17 +76,17 @@ def test_the_password_is_asked_for_twice(agency: Agency) -> None:
         assert verify_password(connection, email, "secret") is not None
 
 
-def test_the_password_is_no_argument(agency: Agency) -> None:
-    with secret(PASSWORD):
+def test_the_password_cannot_be_an_argument(agency: Agency) -> None:
+    with password_set(PASSWORD):
         for option in ("--password", "-p"):
-            agency.product.run("users", "add", fresh(), "--admin", option, "x", expect={2})
-        agency.product.run("users", "add", fresh(), expect={2})
-        agency.product.run("users", "add", fresh(), "--admin", "--client", "Acme", expect={2})
-        agency.product.run("users", "add", fresh(), "--admin", "--login", "x", expect={2})
+            agency.product.run("users", "add", new_email(), "--admin", option, "x", expect={2})
+        agency.product.run("users", "add", new_email(), expect={2})
+        agency.product.run("users", "add", new_email(), "--admin", "--client", "Acme", expect={2})
+        agency.product.run("users", "add", new_email(), "--admin", "--login", "x", expect={2})
 
 
-def test_who_may_sign_in(agency: Agency) -> None:
-    """Asked by the portal's login, before it acts for anyone."""
+def test_only_enabled_users_with_the_right_password_can_sign_in(agency: Agency) -> None:
+    """The portal's login checks this before it acts for a user."""
     with agency.connection("portal") as connection:
         ann, admin = agency.user("ann@acme.example"), agency.user("admin@agency.example")
         assert str(verify_password(connection, " Ann@ACME.example", PASSWORD)) == ann
@@ -95,7 +95,7 @@ def test_who_may_sign_in(agency: Agency) -> None:
             ("ann@acme.example", "other"),
             ("ann@acme.example", ""),
             ("gone@acme.example", PASSWORD),
-            ("ida@initech.example", PASSWORD),  # whose client is disabled
+            ("ida@initech.example", PASSWORD),  # her client is disabled
             ("nobody@acme.example", PASSWORD),
             ("ann@acme.example\0", "other"),
             ("%", PASSWORD),
@@ -104,28 +104,31 @@ def test_who_may_sign_in(agency: Agency) -> None:
             assert verify_password(connection, email, password) is None, (email, password)
 
 
-def test_what_cannot_be_added_is_said_in_a_sentence(agency: Agency) -> None:
-    with secret(PASSWORD):
+def test_a_user_that_cannot_be_added_is_reported_in_one_sentence(agency: Agency) -> None:
+    with password_set(PASSWORD):
         for arguments, reason in [
-            (("ANN@acme.example", "--admin"), "there is a user ann@acme.example already"),
-            (("no address", "--admin"), "is no e-mail address"),
-            ((fresh(), "--client", "Nobody"), "there is no client Nobody"),
-            ((fresh(), "--client", "Acme", "--login", "acme_bi"), "a database login acme_bi already"),
+            (("ANN@acme.example", "--admin"), "user ann@acme.example already exists"),
+            (("no address", "--admin"), "is not an email address"),
+            ((new_email(), "--client", "Nobody"), "there is no client Nobody"),
+            ((new_email(), "--client", "Acme", "--login", "acme_bi"), "database role acme_bi already exists"),
             (
-                (fresh(), "--client", "Acme", "--login", "media_reader"),
-                "a database login media_reader already",
+                (new_email(), "--client", "Acme", "--login", "media_reader"),
+                "database role media_reader already exists",
             ),
-            ((fresh(), "--client", "Acme", "--login", "pg_mine"), "PostgreSQL reserves the name pg_mine"),
-            ((fresh(), "--client", "Acme", "--login", "x" * 64), "is no name for a database login"),
+            ((new_email(), "--client", "Acme", "--login", "pg_mine"), "PostgreSQL reserves the name pg_mine"),
+            (
+                (new_email(), "--client", "Acme", "--login", "x" * 64),
+                "is not a valid name for a database login",
+            ),
         ]:
-            said = agency.product.run("users", "add", *arguments, expect={1}).stderr
-            assert reason in said and said.count("\n") == 1, said
+            output = agency.product.run("users", "add", *arguments, expect={1}).stderr
+            assert reason in output and output.count("\n") == 1, output
     assert agency.product.query("select from media.users where email <> lower(email)") == []
 
 
-def test_a_login_that_fails_leaves_no_user_and_a_user_that_fails_no_login(agency: Agency) -> None:
-    email = fresh()
-    with secret(PASSWORD):
+def test_a_user_and_its_login_are_added_together_or_not_at_all(agency: Agency) -> None:
+    email = new_email()
+    with password_set(PASSWORD):
         agency.product.run("users", "add", email, "--client", "Acme", "--login", "acme_bi", expect={1})
         assert agency.product.query("select from media.users where email = %s", email) == []
         agency.product.run(
@@ -135,14 +138,14 @@ def test_a_login_that_fails_leaves_no_user_and_a_user_that_fails_no_login(agency
 
 
 def test_users_are_listed_without_their_hashes(agency: Agency) -> None:
-    said = agency.product.run("users", "list").stdout
-    assert "ann@acme.example\tclient\tAcme\tacme_bi\t\n" in said
-    assert "admin@agency.example\tadmin\t\tadmin_bi\t\n" in said
-    assert "argon2" not in said
+    output = agency.product.run("users", "list").stdout
+    assert "ann@acme.example\tclient\tAcme\tacme_bi\t\n" in output
+    assert "admin@agency.example\tadmin\t\tadmin_bi\t\n" in output
+    assert "argon2" not in output
 
 
-def test_disabling_a_user_twice_or_an_unknown_one(agency: Agency) -> None:
-    said = agency.product.run("users", "disable", "GONE@acme.example").stdout
-    assert "is disabled already" in said
-    said = agency.product.run("users", "disable", "x@y.example", expect={1}).stderr
-    assert "there is no user x@y.example" in said
+def test_disabling_a_user_twice_succeeds_and_an_unknown_user_fails(agency: Agency) -> None:
+    output = agency.product.run("users", "disable", "GONE@acme.example").stdout
+    assert "is already disabled" in output
+    output = agency.product.run("users", "disable", "x@y.example", expect={1}).stderr
+    assert "there is no user x@y.example" in output

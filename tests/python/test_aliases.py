@@ -1,4 +1,4 @@
-"""seeds/name_aliases.csv as people write it: it moves history, and what it cannot mean stops the build."""
+"""seeds/name_aliases.csv: an alias moves history, and a bad or ambiguous one fails the build."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from conftest import S3
-from product import Product, product
+from product import Product, fresh_product
 
 from loader.database.server import Server
 
@@ -24,8 +24,8 @@ CAMPAIGNS += " daily_metrics.campaign_id = campaigns.id group by name order by n
 
 
 @pytest.fixture
-def shop(server: Server, s3: S3, tmp_path: Path) -> Iterator[Product]:
-    with product(server, s3, tmp_path) as opened:
+def product(server: Server, s3: S3, tmp_path: Path) -> Iterator[Product]:
+    with fresh_product(server, s3, tmp_path) as opened:
         opened.feeds({"a": FEED})
         opened.add_client("Acme")
         opened.put("a/1.csv", ROWS.encode(), datetime(2024, 1, 4, tzinfo=UTC))
@@ -33,25 +33,25 @@ def shop(server: Server, s3: S3, tmp_path: Path) -> Iterator[Product]:
         yield opened
 
 
-def campaigns(shop: Product) -> dict[str, int]:
-    return {row["name"]: row["imps"] for row in shop.query(CAMPAIGNS)}
+def campaigns(product: Product) -> dict[str, int]:
+    return {row["name"]: row["imps"] for row in product.query(CAMPAIGNS)}
 
 
-def test_an_alias_moves_history_however_it_is_spelled_and_gives_it_back(shop: Product) -> None:
-    shop.aliases(
+def test_an_alias_moves_history_and_removing_it_moves_history_back(product: Product) -> None:
+    product.aliases(
         [(" ACME ", "campaign", " Cafe\u0301\u00a0", "Spring\t"), ("", "campaign", "Summer", "Other")]
     )
-    shop.transform()
-    assert campaigns(shop) == {"Spring": 3, "Other": 4}
-    shop.aliases([])
-    shop.transform()
-    assert campaigns(shop) == {"Spring": 1, "Caf\u00e9": 2, "Summer": 4}
+    product.transform()
+    assert campaigns(product) == {"Spring": 3, "Other": 4}
+    product.aliases([])
+    product.transform()
+    assert campaigns(product) == {"Spring": 1, "Caf\u00e9": 2, "Summer": 4}
 
 
-def test_an_alias_that_cannot_be_meant_stops_the_build(shop: Product) -> None:
-    shop.transform()
-    before = campaigns(shop)
-    acme = shop.query("select id from media.clients where name = 'Acme'")[0]["id"]
+def test_a_bad_or_ambiguous_alias_fails_the_build(product: Product) -> None:
+    product.transform()
+    before = campaigns(product)
+    acme = product.query("select id from media.clients where name = 'Acme'")[0]["id"]
     for aliases in (
         [("Acme", "campaign", "Summer", "One"), (acme, "campaign", "Summer", "Two")],
         [("", "campaign", "Summer", "x" * 256)],
@@ -59,17 +59,17 @@ def test_an_alias_that_cannot_be_meant_stops_the_build(shop: Product) -> None:
         [("", "campaign", "Summer", " ")],
         [("", "advert", "Summer", "One")],
     ):
-        shop.aliases(aliases)
-        assert "alias" in shop.run("transform", expect={1}).stderr, aliases
-        assert campaigns(shop) == before
+        product.aliases(aliases)
+        assert "alias" in product.run("transform", expect={1}).stderr, aliases
+        assert campaigns(product) == before
 
 
-def test_readers_never_see_the_aliases_half_loaded(shop: Product) -> None:
-    """TRUNCATE would show an empty table to a statement of another build that had begun before."""
+def test_a_build_does_not_replace_the_table_of_aliases(product: Product) -> None:
+    """TRUNCATE would show an empty table to a statement of another build that started earlier."""
     file = "select pg_relation_filenode('media_models.name_aliases') as file"
-    shop.aliases([("", "campaign", "Summer", "Other")])
-    shop.transform()
-    before = shop.query(file)
-    shop.transform()
-    assert shop.query(file) == before
-    assert len(shop.query("select * from media_models.name_aliases")) == 1
+    product.aliases([("", "campaign", "Summer", "Other")])
+    product.transform()
+    before = product.query(file)
+    product.transform()
+    assert product.query(file) == before
+    assert len(product.query("select * from media_models.name_aliases")) == 1

@@ -1,4 +1,4 @@
-"""Every command as a shell runs it: exit codes, stdout for results, one sentence on stderr for a failure."""
+"""Every command as a shell runs it: exit codes, results on stdout, one sentence per failure on stderr."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ feeds:
     columns: {date: Date, campaign_name: Campaign, impressions: Imps}
 """
 FILE = "Date,Advertiser,Campaign,Imps\n2025-01-02,Acme,Spring,1000\n2025-01-02,Zeta,Spring,7\n"
-# Told elsewhere, each in a process of its own: the demo in test_demo, the flow on its schedule below.
-ELSEWHERE = {"demo", "serve", "db start", "db stop"}
+# Tested separately: the demo in test_demo.py, the others below.
+TESTED_SEPARATELY = {"demo", "serve", "db start", "db stop"}
 
 
 def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
-    """Yields the commands of the app, as typed."""
+    """Yields every command of the app, as typed."""
     if hasattr(command, "commands"):
         for name, child in command.commands.items():
             yield from commands(child, (*path, name))
@@ -46,7 +46,7 @@ def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
 
 @pytest.fixture
 def command(media: Media, s3: S3, tmp_path: Path) -> Callable[..., str]:
-    """Gives `command(*arguments)`: the command on a bucket with one file; it asserts the exit code."""
+    """Returns `command(*arguments)`: runs a command on a bucket with one file, and checks the exit code."""
     (tmp_path / "feeds.yml").write_text(FEEDS)
     s3.bucket()
     s3.put("ttd/2025-01-02.csv", FILE)
@@ -68,7 +68,7 @@ def command(media: Media, s3: S3, tmp_path: Path) -> Callable[..., str]:
     return run
 
 
-def test_every_command_does_its_part_of_a_day(command: Callable[..., str], s3: S3, tmp_path: Path) -> None:
+def test_every_command_works(command: Callable[..., str], s3: S3, tmp_path: Path) -> None:
     done: set[str] = set()
 
     def run(typed: str, *arguments: str, **more: Any) -> str:
@@ -91,8 +91,8 @@ def test_every_command_does_its_part_of_a_day(command: Callable[..., str], s3: S
     run("rejects", loaded["run"], "--csv", f"{tmp_path / 'rejects.csv'}")
     assert (tmp_path / "rejects.csv").read_text().count("\n") == 2
     (tmp_path / "clients.csv").write_text("name,cpm,effective_date\nZeta,3,\nAcme,4,2025-01-01\n")
-    assert "1 clients added, 2 CPMs set" in run("clients import", f"{tmp_path / 'clients.csv'}")
-    (tmp_path / "comma.csv").write_text("name,cpm\nAcme,12,50\n")  # not a CPM of 12
+    assert "1 client added, 2 CPMs set" in run("clients import", f"{tmp_path / 'clients.csv'}")
+    (tmp_path / "comma.csv").write_text("name,cpm\nAcme,12,50\n")  # must not become a CPM of 12
     run("clients import", f"{tmp_path / 'comma.csv'}", expect=1)
     assert "12.0000" not in run("cpm list")
     assert "disabled" in run("clients disable", "Zeta")
@@ -100,7 +100,7 @@ def test_every_command_does_its_part_of_a_day(command: Callable[..., str], s3: S
     assert [one["name"] for one in json.loads(run("clients list", "--json"))] == ["Acme", "Zeta"]
     assert "4.0000\t2025-01-01" in run("cpm list", "Acme")
     assert "1 day with" in run("cpm remove", "Acme", "--from", "2025-01-01")
-    run("nightly")  # loads the file again by itself: its unknown client is known by now
+    run("nightly")  # retries the file, because its unknown client has been added
     assert len(json.loads(run("status", "--json"))["runs"]) == 2
     zeta = "select spend from media.daily_metrics where impressions = 7"
     assert run("db psql", "-Atc", zeta) == "0.02\n"
@@ -111,16 +111,16 @@ def test_every_command_does_its_part_of_a_day(command: Callable[..., str], s3: S
     run("users add", "ann@example.com", "--client", "Acme", MEDIA_PASSWORD="correct horse")
     assert "ann@example.com\tclient\tAcme" in run("users list")
     assert "disabled" in run("users disable", "Ann@Example.com")
-    assert done == set(commands(typer.main.get_command(cli.app))) - ELSEWHERE
+    assert done == set(commands(typer.main.get_command(cli.app))) - TESTED_SEPARATELY
 
 
-def test_the_version_is_that_of_the_project(media: Media) -> None:
+def test_version_prints_the_projects_version(media: Media) -> None:
     done = media("--version")
     declared = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["version"]
     assert (done.returncode, done.stdout, done.stderr) == (0, f"media {declared}\n", "")
 
 
-def test_wrong_usage_is_exit_code_2(command: Callable[..., str]) -> None:
+def test_wrong_usage_exits_with_2(command: Callable[..., str]) -> None:
     for arguments in (
         *(["load", "--nonsense"], ["nonsense"], ["retract"], ["cpm", "set", "Acme"]),
         *(["transform", "--rebuild-from", "yesterday"], ["users", "add", "a@b.c"], ["serve", "--cron", "x"]),
@@ -129,23 +129,23 @@ def test_wrong_usage_is_exit_code_2(command: Callable[..., str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("env", "told"),
+    ("env", "message"),
     [
-        ({"MEDIA_FEEDS": "/nowhere/feeds.yml"}, "/nowhere/feeds.yml is missing"),
+        ({"MEDIA_FEEDS": "/nowhere/feeds.yml"}, "/nowhere/feeds.yml does not exist"),
         ({"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"}, "could not be read"),
-        ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "no credentials"),
+        ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "no AWS credentials"),
         ({"PGHOST": "/nowhere"}, "cannot connect to PostgreSQL"),
         ({"PGDATABASE": "postgres"}, "run `media migrate`"),
     ],
 )
-def test_what_is_set_up_wrongly_is_one_sentence(
-    command: Callable[..., str], env: dict[str, str], told: str
+def test_a_wrong_setting_is_reported_in_one_sentence(
+    command: Callable[..., str], env: dict[str, str], message: str
 ) -> None:
-    assert told in command("load", expect=1, **env)
+    assert message in command("load", expect=1, **env)
 
 
 def test_the_embedded_server_is_started_used_and_stopped(short_directory: Path) -> None:
-    """On a copy of the package, whose .media is not that of whoever runs the tests."""
+    """On a copy of the package, so that the checkout's own .media is not used."""
     checkout = short_directory / "checkout"
     shutil.copytree(CHECKOUT / "loader", checkout / "loader")
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{checkout}"}
@@ -157,13 +157,15 @@ def test_the_embedded_server_is_started_used_and_stopped(short_directory: Path) 
         return str(done.stdout)
 
     try:
-        told = run("db", "start")
+        output = run("db", "start")
         run("migrate")
-        address = next(word for word in told.split() if word.startswith("postgresql://"))
+        address = next(word for word in output.split() if word.startswith("postgresql://"))
         with psycopg.connect(address) as connection:
             assert connection.execute("select count(*) from media.clients").fetchone() == (0,)
-        named = dict(line.split("=", 1) for line in told.splitlines() if line.startswith("PG"))
-        with psycopg.connect(host=named["PGHOST"], port=named["PGPORT"], user=named["PGUSER"]) as connection:
+        settings = dict(line.split("=", 1) for line in output.splitlines() if line.startswith("PG"))
+        with psycopg.connect(
+            host=settings["PGHOST"], port=settings["PGPORT"], user=settings["PGUSER"]
+        ) as connection:
             assert connection.info.dbname == "media"
     finally:
         assert "stopped" in run("db", "stop")
@@ -183,25 +185,25 @@ def test_the_flow_runs_on_its_schedule_until_stopped(database: Database, tmp_pat
         text=True,
     )
     assert process.stdout is not None
-    said = ""
+    output = ""
     for line in process.stdout:
-        said += line
-        if "nightly/nightly" in said or "Ctrl-C" in said or "polling for scheduled runs" in said:
+        output += line
+        if "nightly/nightly" in output or "Ctrl-C" in output or "polling for scheduled runs" in output:
             break
     process.terminate()
     try:
-        said += process.communicate(timeout=60)[0]
+        output += process.communicate(timeout=60)[0]
     finally:
         process.kill()
-    assert "nightly" in said and "Traceback" not in said
+    assert "nightly" in output and "Traceback" not in output
 
 
-def test_an_argument_that_is_no_text_is_one_sentence(command: Callable[..., str]) -> None:
+def test_an_argument_that_is_not_utf_8_is_reported_in_one_sentence(command: Callable[..., str]) -> None:
     command("migrate")
-    assert "not UTF-8" in command("users", "disable", "\udcff", expect=1)
+    assert "not valid UTF-8" in command("users", "disable", "\udcff", expect=1)
 
 
-def test_a_terminal_without_the_letters_gets_their_codes(command: Callable[..., str]) -> None:
+def test_characters_that_the_terminal_cannot_show_are_escaped(command: Callable[..., str]) -> None:
     command("migrate")
     command("clients", "add", "Čaj")
     assert r"\u010caj" in command("clients", "list", PYTHONIOENCODING="ascii")

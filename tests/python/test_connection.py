@@ -1,4 +1,4 @@
-"""Which database a command works on, connections in a role, and migration."""
+"""Which database a command uses, connections with a role, and migration."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ pytestmark = pytest.mark.any_postgres
 
 
 @pytest.fixture
-def named(empty_database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
-    """Has the environment name a database, as it does for a server of one's own."""
+def database_in_environment(empty_database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
+    """Sets PG* to an empty database."""
     for name, value in empty_database.env.items():
         monkeypatch.setenv(name, value)
     return empty_database
 
 
-def test_environment_names_the_database(named: Database) -> None:
-    env = named.env
+def test_pg_variables_choose_the_database(database_in_environment: Database) -> None:
+    env = database_in_environment.env
     with database() as found:
         expected = f"PostgreSQL at {env['PGHOST']}:{env['PGPORT']}/{env['PGDATABASE']} as media"
         assert found.description == expected
@@ -37,10 +37,10 @@ def test_environment_names_the_database(named: Database) -> None:
             assert connection.info.parameter_status("application_name") == "media"
 
 
-def test_service_file_is_spelled_out_for_dbt(
-    named: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_settings_of_a_service_file_are_passed_to_dbt(
+    database_in_environment: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    env = named.env
+    env = database_in_environment.env
     for name in env:
         monkeypatch.delenv(name)
     service = tmp_path / "services"
@@ -53,32 +53,32 @@ def test_service_file_is_spelled_out_for_dbt(
         assert {name: found.env[name] for name in env} == dict(env)
 
 
-def test_directory_wins_over_environment_and_hides_it(
-    named: Database, short_directory: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_directory_takes_precedence_over_the_environment(
+    database_in_environment: Database, short_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PGSERVICE", "nowhere")
     with database(short_directory / "other") as found:
         assert found.description.startswith("embedded PostgreSQL 18")
         assert "PGSERVICE" not in found.environ()
-        assert os.environ["PGHOST"] == found.env["PGHOST"] != named.env["PGHOST"]
+        assert os.environ["PGHOST"] == found.env["PGHOST"] != database_in_environment.env["PGHOST"]
         with connect(found) as connection:
             assert connection.info.dbname == "media"
     assert os.environ["PGSERVICE"] == "nowhere"
-    assert os.environ["PGHOST"] == named.env["PGHOST"]
+    assert os.environ["PGHOST"] == database_in_environment.env["PGHOST"]
 
 
 @pytest.mark.parametrize(
     ("name", "value"), [("PGPORT", "1"), ("PGHOST", "/nowhere"), ("PGDATABASE", "none"), ("PGPORT", "many")]
 )
-def test_unreachable_server_is_one_sentence(
-    named: Database, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+def test_an_unreachable_server_is_reported_in_one_sentence(
+    database_in_environment: Database, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(MediaError, match=r"^cannot connect to PostgreSQL: [^\n]+$"), database():
         pass
 
 
-def test_tables_are_required(empty_database: Database) -> None:
+def test_a_command_requires_the_current_tables(empty_database: Database) -> None:
     with connect(empty_database) as connection:
         with pytest.raises(MediaError, match="run `media migrate`"):
             require_tables(connection)
@@ -89,7 +89,7 @@ def test_tables_are_required(empty_database: Database) -> None:
             require_tables(connection)
 
 
-def test_roles(database: Database, empty_database: Database) -> None:
+def test_a_connection_uses_the_requested_role(database: Database, empty_database: Database) -> None:
     for role in ("media_loader", "media_transformer"):
         with connect(database, role) as connection:
             require_tables(connection)
@@ -100,7 +100,7 @@ def test_roles(database: Database, empty_database: Database) -> None:
         connect(empty_database, "media_absent")
 
 
-def test_role_that_is_not_ours(database: Database, server: Server) -> None:
+def test_a_login_without_the_role_is_told_how_to_get_it(database: Database, server: Server) -> None:
     with server.connect("postgres") as connection:
         connection.execute("drop role if exists outsider")
         connection.execute("create role outsider login")
@@ -121,10 +121,10 @@ def test_migrating_twice_changes_nothing(empty_database: Database) -> None:
 
 def _dump(database: Database) -> list[str]:
     dump = subprocess.check_output([binaries.wheel() / "pg_dump"], env=database.environ(), text=True)
-    return [line for line in dump.splitlines() if "restrict" not in line]  # it has a random word in each dump
+    return [line for line in dump.splitlines() if "restrict" not in line]  # a random word in each dump
 
 
-def test_older_database_is_brought_forward(database: Database) -> None:
+def test_migrate_upgrades_an_older_database(database: Database) -> None:
     with connect(database) as connection:
         connection.execute("drop table media_ops.rejected_rows")
         connection.execute("drop index media.idx_clients_name")
@@ -132,7 +132,9 @@ def test_older_database_is_brought_forward(database: Database) -> None:
         assert not migrate(connection)
 
 
-def test_migration_does_not_queue_behind_readers(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_migrate_gives_up_after_the_lock_timeout_and_names_the_session(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("loader.database.migrate.LOCK_TIMEOUT", "200ms")
     with connect(database) as connection, connect(database) as reader:
         connection.execute("drop index media.idx_clients_name")
@@ -145,7 +147,7 @@ def test_migration_does_not_queue_behind_readers(database: Database, monkeypatch
         assert migrate(connection)
 
 
-def test_who_may_not_migrate_is_told_who_may(empty_database: Database, server: Server) -> None:
+def test_a_login_that_may_not_migrate_gets_an_error(empty_database: Database, server: Server) -> None:
     name = empty_database.env["PGDATABASE"]
     with server.connect("postgres") as connection:
         connection.execute("drop role if exists owner_of_all")

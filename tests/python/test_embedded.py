@@ -1,4 +1,4 @@
-"""The embedded server: leases, crashes, races, and where it listens."""
+"""The embedded server: leases, crashes, concurrent starts, and where it listens."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from loader.errors import MediaError
 from loader.project import CHECKOUT
 
 SETTINGS = {"fsync": "off", "shared_buffers": "32MB"}
-# Takes a lease, says which server it has, and ends when its standard input does.
-LEASE = """
+# Takes a lease, prints which server it got, and exits when its standard input is closed.
+LEASE_SCRIPT = """
 import sys
 from pathlib import Path
 from loader.database.embedded import Embedded
@@ -52,12 +52,12 @@ def embedded(directory: Path) -> Iterator[Embedded]:
 
 @pytest.fixture
 def lease(embedded: Embedded) -> Iterator[Lease]:
-    """Takes a lease in a process of its own."""
+    """Returns a function that takes a lease in another process."""
     processes = []
 
     def take() -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-c", LEASE, embedded.directory],
+            [sys.executable, "-c", LEASE_SCRIPT, embedded.directory],
             cwd=CHECKOUT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -81,35 +81,35 @@ def is_running(embedded: Embedded) -> bool:
     return running_server(embedded.cluster.data) is not None
 
 
-def put(server: Server, table: str) -> None:
+def create_table(server: Server, table: str) -> None:
     with server.connect("media") as connection:
         connection.execute(f"create table {table} as select 42 as answer")
 
 
-def get(server: Server, table: str) -> object:
+def answer(server: Server, table: str) -> object:
     with server.connect("media") as connection:
         return connection.execute(f"select answer from {table}").fetchone()
 
 
-def family(embedded: Embedded) -> list[psutil.Process]:
+def server_processes(embedded: Embedded) -> list[psutil.Process]:
     server = running_server(embedded.cluster.data)
     assert server is not None
     postmaster = psutil.Process(int(server.identity.split()[0]))
     return [postmaster, *postmaster.children(recursive=True)]
 
 
-def test_last_lease_stops_the_server(embedded: Embedded) -> None:
+def test_the_end_of_the_last_lease_stops_the_server(embedded: Embedded) -> None:
     with embedded.lease() as first:
-        put(first, "kept")
+        create_table(first, "kept")
         with embedded.lease() as second:
             assert second == first
         assert is_running(embedded)
     assert not is_running(embedded)
     with embedded.lease() as again:
-        assert get(again, "kept") == (42,)
+        assert answer(again, "kept") == (42,)
 
 
-def test_lease_of_another_process_keeps_it_running(embedded: Embedded, lease: Lease) -> None:
+def test_a_lease_of_another_process_keeps_the_server_running(embedded: Embedded, lease: Lease) -> None:
     with embedded.lease() as server:
         other = lease()
         assert identity(other) == server.identity
@@ -118,7 +118,7 @@ def test_lease_of_another_process_keeps_it_running(embedded: Embedded, lease: Le
     assert not is_running(embedded)
 
 
-def test_started_server_is_kept_until_stopped(embedded: Embedded) -> None:
+def test_a_started_server_runs_until_it_is_stopped(embedded: Embedded) -> None:
     server = embedded.start()
     with embedded.lease() as same:
         assert same == server
@@ -130,17 +130,17 @@ def test_started_server_is_kept_until_stopped(embedded: Embedded) -> None:
     assert not is_running(embedded)
 
 
-def test_server_is_not_taken_from_who_is_connected(embedded: Embedded) -> None:
+def test_a_server_with_open_connections_is_not_stopped(embedded: Embedded) -> None:
     with embedded.lease() as server:
-        guest = server.connect("media")
-    assert guest.execute("select 1").fetchone() == (1,)
-    guest.close()
+        client = server.connect("media")
+    assert client.execute("select 1").fetchone() == (1,)
+    client.close()
     with embedded.lease():
         pass
     assert not is_running(embedded)
 
 
-def test_many_processes_start_one_server(embedded: Embedded, lease: Lease) -> None:
+def test_many_processes_share_one_server(embedded: Embedded, lease: Lease) -> None:
     processes = [lease() for _ in range(4)]
     assert len({identity(process) for process in processes}) == 1
     for process in processes:
@@ -149,34 +149,34 @@ def test_many_processes_start_one_server(embedded: Embedded, lease: Lease) -> No
     assert not is_running(embedded)
 
 
-def test_everything_killed(embedded: Embedded, lease: Lease) -> None:
+def test_the_server_recovers_after_everything_was_killed(embedded: Embedded, lease: Lease) -> None:
     process = lease()
     identity(process)
     server = running_server(embedded.cluster.data)
     assert server is not None
-    put(server, "committed")
-    for victim in [psutil.Process(process.pid), *family(embedded)]:
-        with contextlib.suppress(psutil.NoSuchProcess):  # children leave by themselves, now and then first
-            victim.kill()
+    create_table(server, "committed")
+    for target in [psutil.Process(process.pid), *server_processes(embedded)]:
+        with contextlib.suppress(psutil.NoSuchProcess):  # children can exit by themselves first
+            target.kill()
     with embedded.lease() as again:
-        assert get(again, "committed") == (42,)
+        assert answer(again, "committed") == (42,)
     assert not is_running(embedded)
 
 
-def test_sessions_that_outlive_the_killed_server_are_ended(
+def test_sessions_that_survive_the_killed_server_are_terminated(
     embedded: Embedded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("loader.database.server.PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr("loader.database.server.STOP_TIMEOUT_SECONDS", 0.5)
     server = embedded.start()
     busy = server.connect("media")
     busy.pgconn.send_query(b"do $$ begin loop end loop; end $$")
-    family(embedded)[0].kill()
+    server_processes(embedded)[0].kill()
     with embedded.lease() as again:
         assert again != server
     busy.close()
 
 
-def test_killed_holder_of_a_lease_holds_it_no_longer(embedded: Embedded, lease: Lease) -> None:
+def test_a_killed_process_no_longer_holds_its_lease(embedded: Embedded, lease: Lease) -> None:
     process = lease()
     identity(process)
     process.kill()
@@ -187,7 +187,7 @@ def test_killed_holder_of_a_lease_holds_it_no_longer(embedded: Embedded, lease: 
     assert not is_running(embedded)
 
 
-def test_lock_file_that_names_another_program(embedded: Embedded) -> None:
+def test_a_lock_file_that_names_another_program_is_ignored(embedded: Embedded) -> None:
     with embedded.lease() as server:
         old = (embedded.cluster.data / "postmaster.pid").read_text()
     owner = embedded.cluster.data.stat()
@@ -205,16 +205,18 @@ def test_lock_file_that_names_another_program(embedded: Embedded) -> None:
         other.wait()
 
 
-def test_stops_while_it_is_shutting_down(embedded: Embedded) -> None:
+def test_a_lease_during_a_shutdown_starts_the_server_again(embedded: Embedded) -> None:
     server = embedded.start()
     busy = server.connect("media")
-    family(embedded)[0].send_signal(signal.SIGTERM)  # waits for sessions to end, and takes no new ones
+    server_processes(embedded)[0].send_signal(
+        signal.SIGTERM
+    )  # waits for sessions to end, and accepts no new ones
     busy.close()
     with embedded.lease() as again:
-        assert get(again, "(select 42 as answer)") == (42,)
+        assert answer(again, "(select 42 as answer)") == (42,)
 
 
-def test_taken_port_costs_only_the_network(embedded: Embedded) -> None:
+def test_if_the_port_is_taken_only_network_access_is_missing(embedded: Embedded) -> None:
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(("127.0.0.1", embedded.cluster.port))
@@ -225,7 +227,7 @@ def test_taken_port_costs_only_the_network(embedded: Embedded) -> None:
             assert server.port == embedded.cluster.port
 
 
-def test_network_asks_for_the_password(embedded: Embedded) -> None:
+def test_network_connections_need_the_password(embedded: Embedded) -> None:
     with embedded.lease() as server:
         assert server.listens
         address = embedded.address(server)
@@ -236,14 +238,14 @@ def test_network_asks_for_the_password(embedded: Embedded) -> None:
                 psycopg.connect(address.replace(embedded.cluster.password, wrong))
 
 
-def test_nobody_else_can_reach_what_is_private(embedded: Embedded) -> None:
+def test_other_users_have_no_access_to_private_files(embedded: Embedded) -> None:
     with embedded.lease() as server:
         assert (embedded.directory / "password").stat().st_mode & 0o077 == 0
         assert server.socket_directory.stat().st_mode & 0o077 == 0
         assert embedded.cluster.data.stat().st_mode & 0o077 == 0
 
 
-def test_socket_directory_of_someone_else_is_refused(
+def test_a_socket_directory_that_is_not_private_is_refused(
     short_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(short_directory))
@@ -253,41 +255,39 @@ def test_socket_directory_of_someone_else_is_refused(
         pass
 
 
-def test_half_made_data_is_made_anew(short_directory: Path) -> None:
+def test_an_unfinished_data_directory_is_created_again(short_directory: Path) -> None:
     embedded = Embedded(short_directory / "half", settings=SETTINGS)
     unfinished = embedded.directory / "postgres.unfinished"
     unfinished.mkdir(parents=True)
     (unfinished / "PG_VERSION").write_text("18\n")
     with embedded.lease() as server:
-        put(server, "done")
+        create_table(server, "done")
         assert not unfinished.exists()
 
 
 @pytest.mark.parametrize("name", ['it\'s "odd", $HOME `id` ü', "long" * 40])
-def test_any_directory_name_will_do(
-    short_directory: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_any_directory_name_works(short_directory: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(short_directory))
     embedded = Embedded(short_directory / name, settings=SETTINGS)
     with embedded.lease() as server:
-        put(server, "anywhere")
+        create_table(server, "anywhere")
         assert running_server(embedded.cluster.data) == server
     assert not is_running(embedded)
 
 
-def test_environment_of_another_server_is_not_asked(
+def test_the_environment_of_another_server_is_ignored(
     embedded: Embedded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("PGHOSTADDR", "PGSERVICE", "PGREQUIREAUTH", "PGPORT", "PGDATA"):
         monkeypatch.setenv(name, "8.8.8.8")
     embedded.start()
-    with libpq.replaced({}), embedded.lease() as server:
-        put(server, "ours")
+    with libpq.environment({}), embedded.lease() as server:
+        create_table(server, "ours")
     assert embedded.stop()
 
 
 @pytest.mark.parametrize("name", ["plain", 'it\'s "odd" {{ really }} \\ ü'])
-def test_profile_names_the_server_unless_the_environment_does(short_directory: Path, name: str) -> None:
+def test_the_profile_names_the_server_unless_the_environment_does(short_directory: Path, name: str) -> None:
     embedded = Embedded(short_directory / name)
     output = yaml.safe_load(profile(embedded.directory))["paid_media"]["outputs"]["default"]
     jinja = Environment(autoescape=False)
@@ -303,11 +303,13 @@ def test_profile_names_the_server_unless_the_environment_does(short_directory: P
 
     cluster = embedded.cluster
     assert values({}) == [str(cluster.socket_directory), "5432", "media", "", "media"]
-    own = {"PGHOST": "db", "PGPORT": "1", "PGUSER": "u", "PGPASSWORD": "p", "PGDATABASE": "d"}
-    assert values(own) == list(own.values())
+    variables = {"PGHOST": "db", "PGPORT": "1", "PGUSER": "u", "PGPASSWORD": "p", "PGDATABASE": "d"}
+    assert values(variables) == list(variables.values())
 
 
-def test_a_profile_outlives_the_directory_and_its_port(short_directory: Path) -> None:
+def test_a_profile_stays_valid_when_the_directory_is_recreated_with_another_port(
+    short_directory: Path,
+) -> None:
     embedded = Embedded(short_directory / "again", settings=SETTINGS)
     profiles = short_directory / "profiles"
     profiles.mkdir()
@@ -316,7 +318,7 @@ def test_a_profile_outlives_the_directory_and_its_port(short_directory: Path) ->
         first = embedded.start()
         embedded.stop()
         shutil.rmtree(embedded.directory)
-        with socket.socket() as taken:  # the next one has to choose another
+        with socket.socket() as taken:  # so that the next server chooses another port
             taken.bind(("127.0.0.1", first.port))
             second = embedded.start()
         assert second.port != first.port
@@ -325,7 +327,8 @@ def test_a_profile_outlives_the_directory_and_its_port(short_directory: Path) ->
             connection.execute("create role media_transformer")
         done = subprocess.run(
             [DBT, "debug", "--connection", "--project-dir", CHECKOUT, "--profiles-dir", profiles],
-            env=libpq.without(os.environ) | {"DBT_TARGET_PATH": f"{profiles}", "DBT_LOG_PATH": f"{profiles}"},
+            env=libpq.stripped(os.environ)
+            | {"DBT_TARGET_PATH": f"{profiles}", "DBT_LOG_PATH": f"{profiles}"},
             capture_output=True,
             text=True,
             check=False,
@@ -335,12 +338,12 @@ def test_a_profile_outlives_the_directory_and_its_port(short_directory: Path) ->
         embedded.stop()
 
 
-def test_the_default_port_leads_to_the_new_server(embedded: Embedded) -> None:
-    """After a crash, and after a stop that left a link to another port."""
+def test_the_default_port_always_reaches_the_current_server(embedded: Embedded) -> None:
+    """Also after a crash, and after a stop that left a link to another port."""
     for crash in (True, False):
         server = embedded.start()
         if crash:
-            for process in family(embedded):
+            for process in server_processes(embedded):
                 process.kill()
         else:
             embedded.stop()

@@ -1,6 +1,6 @@
-"""SIGKILL at chosen points of load, transform and flow: the next night leaves what an undisturbed one does.
+"""SIGKILL at chosen points of load, transform and the nightly flow; the next load and build repair it all.
 
-Where a process is killed is chosen by a lock that the test holds: the process waits for it at that statement.
+The test holds a lock, so that the command blocks at the statement where it is to be killed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import S3
-from faults import Victim, World, a_world, holding, rows, settle
+from faults import RunningCommand, Scenario, copied_scenario, holding, rows, wait_for_sessions_to_end
 
 from loader.database.server import Server
 
@@ -24,55 +24,56 @@ def lock_table(name: str) -> str:
 
 
 @pytest.fixture
-def world(server: Server, s3: S3, tmp_path: Path) -> Iterator[World]:
-    with a_world(server, s3, tmp_path) as made:
-        yield made
+def scenario(server: Server, s3: S3, tmp_path: Path) -> Iterator[Scenario]:
+    with copied_scenario(server, s3, tmp_path) as opened:
+        yield opened
 
 
-def test_a_killed_loader_leaves_the_truth_and_the_next_night_completes(world: World) -> None:
-    """Before COPY, after COPY, before the commit, and before the attempt is in the log at all."""
-    product = world.product
-    world.put("a/1.csv", rows(3000, "Summer"), 2)
-    unreached: list[str] = []
+def test_a_killed_loader_leaves_a_correct_record_and_the_next_load_succeeds(scenario: Scenario) -> None:
+    """Killed before the run is recorded, before and after COPY, and before the commit."""
+    product = scenario.product
+    scenario.put("a/1.csv", rows(3000, "Summer"), 2)
     with holding(product, OBJECT_LOCK) as session:
-        victim = Victim(product, "load")
-        victim.until_blocked(session)
-        victim.kill()
+        command = RunningCommand(product, "load")
+        command.wait_until_blocked(session)
+        command.kill()
         session.execute("select pg_advisory_unlock_all()")
-    settle(product)
-    world.failed(reached=unreached)
+    wait_for_sessions_to_end(product)
+    scenario.expect_failed_load(reached=[])
 
     for table in ("media.staging_media_raw", "media_ops.run_days", "media_ops.rejected_rows"):
         with holding(product, lock_table(table)) as held:
-            victim = Victim(product, "load")
-            victim.until_blocked(held)
+            command = RunningCommand(product, "load")
+            command.wait_until_blocked(held)
             status = json.loads(product.run("status", "--json").stdout)
             assert status["runs"][0]["status"] == "running"
-            victim.kill()
-        settle(product)
-        world.failed("a/1.csv")
+            command.kill()
+        wait_for_sessions_to_end(product)
+        scenario.expect_failed_load("a/1.csv")
         assert json.loads(product.run("status", "--json").stdout)["runs"][0]["status"] == "failed"
 
     with holding(product, lock_table("media_ops.run_days")) as held:
-        victim = Victim(product, "load")
-        victim.until_blocked(held)
+        command = RunningCommand(product, "load")
+        command.wait_until_blocked(held)
         with holding(product, NEW_RUN) as last:
             held.rollback()
-            victim.until_blocked(last)  # all is written: it waits to say so
-            victim.kill()
-    settle(product)
-    world.failed("a/1.csv")
-    assert world.log()[1:] == [("failed", "interrupted", "outside")] * 4
+            command.wait_until_blocked(
+                last
+            )  # all rows are written; it is blocked when marking the run as successful
+            command.kill()
+    wait_for_sessions_to_end(product)
+    scenario.expect_failed_load("a/1.csv")
+    assert scenario.runs()[1:] == [("failed", "interrupted", "outside")] * 4
     assert len(product.query("select 1 from media.staging_media_raw")) == 20
-    world.night()
+    scenario.load_and_build()
 
 
-def test_a_build_killed_between_any_two_models_is_made_good(world: World) -> None:
-    """Each night's first build is killed where it comes to a table."""
+def test_a_build_killed_between_two_models_is_repaired_by_the_next_one(scenario: Scenario) -> None:
+    """A build is killed when it reaches a table; the next one must complete the work."""
     for hour, table in enumerate(
         (
-            "media_models.int_days_to_rebuild",  # before the list is frozen
-            "media_ops.days_built",  # the list is written, nothing forgotten yet
+            "media_models.int_days_to_rebuild",  # before the work list is frozen
+            "media_ops.days_built",  # after the work list is written, before the days are marked as not built
             "media_models.int_names_staged",
             "media.creatives",  # between two dimensions
             "media.daily_metrics",
@@ -80,86 +81,86 @@ def test_a_build_killed_between_any_two_models_is_made_good(world: World) -> Non
         ),
         start=2,
     ):
-        world.put("a/1.csv", rows(30 + hour, f"Summer {hour}"), 2 * hour)
-        world.put("a/0.csv", rows(10 + hour), 2 * hour + 1)
-        world.product.load()
-        world.loaded()
-        with holding(world.product, lock_table(table)) as held:
-            victim = Victim(world.product, "transform")
-            victim.until_blocked(held)
-            victim.kill()
-        settle(world.product)
-        world.night()
+        scenario.put("a/1.csv", rows(30 + hour, f"Summer {hour}"), 2 * hour)
+        scenario.put("a/0.csv", rows(10 + hour), 2 * hour + 1)
+        scenario.product.load()
+        scenario.expect_load()
+        with holding(scenario.product, lock_table(table)) as held:
+            command = RunningCommand(scenario.product, "transform")
+            command.wait_until_blocked(held)
+            command.kill()
+        wait_for_sessions_to_end(scenario.product)
+        scenario.load_and_build()
 
 
-def test_a_build_killed_before_it_is_recorded_is_done_again(world: World) -> None:
-    """The last mart is made, a test waits. The rate is set back: forgetting alone tells the next build."""
-    product = world.product
+def test_a_build_killed_before_it_is_recorded_is_repeated(scenario: Scenario) -> None:
+    """The CPM is set back, so that only the cleared fingerprints tell the next build about the days."""
+    product = scenario.product
     product.run("cpm", "set", "Acme", "9")
     with holding(product, lock_table("media.monthly_summaries")) as marts:
-        victim = Victim(product, "transform")
-        victim.until_blocked(marts)
+        command = RunningCommand(product, "transform")
+        command.wait_until_blocked(marts)
         with holding(product, "lock table media.clients in access exclusive mode") as tests:
             marts.rollback()
-            victim.until_blocked(tests)
-            victim.kill()
-    settle(product)
+            command.wait_until_blocked(tests)
+            command.kill()
+    wait_for_sessions_to_end(product)
     waiting = product.query("select count(*) as n from media_ops.days_built where fingerprint is null")
     assert waiting[0]["n"] == 5
     product.run("cpm", "set", "Acme", "2.5")
-    world.night()
+    scenario.load_and_build()
 
 
-def test_a_build_killed_while_it_is_recorded_is_recorded_or_done_again(world: World) -> None:
-    """Its statement has arrived: PostgreSQL may carry it out, and commit, for a client that is dead."""
-    product = world.product
+def test_a_build_killed_while_it_is_recorded_is_recorded_or_repeated(scenario: Scenario) -> None:
+    """PostgreSQL has received the statement, so it can commit it although the client is dead."""
+    product = scenario.product
     product.run("cpm", "set", "Acme", "9")
     with holding(product, lock_table("media.monthly_summaries")) as marts:
-        victim = Victim(product, "transform")
-        victim.until_blocked(marts)
+        command = RunningCommand(product, "transform")
+        command.wait_until_blocked(marts)
         with holding(product, lock_table("media_ops.days_built")) as last:
             marts.rollback()
-            victim.until_blocked(last)
-            assert in_record(world)
-            victim.kill()
-    settle(product)
+            command.wait_until_blocked(last)
+            assert is_recording(scenario)
+            command.kill()
+    wait_for_sessions_to_end(product)
     product.run("cpm", "set", "Acme", "2.5")
-    world.night()
+    scenario.load_and_build()
 
 
-def in_record(world: World) -> bool:
-    """Whether a session waits to record what was built, and holds the lock of the marts."""
+def is_recording(scenario: Scenario) -> bool:
+    """Returns whether a session that holds the lock on the marts waits to record what was built."""
     return bool(
-        world.product.query(
+        scenario.product.query(
             "select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like '%own_list%'"
             " and pid in (select pid from pg_locks where locktype = 'advisory' and granted)"
         )
     )
 
 
-def test_two_kinds_of_kill_of_the_flow_and_the_next_one_completes(
-    world: World, tmp_path_factory: pytest.TempPathFactory
+def test_a_nightly_flow_killed_in_its_load_or_build_is_completed_by_the_next_one(
+    scenario: Scenario, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    product = world.product
-    home = {
+    product = scenario.product
+    prefect = {
         "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")),
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
     }
-    world.put("a/1.csv", rows(30, "Summer"), 2)
+    scenario.put("a/1.csv", rows(30, "Summer"), 2)
     with holding(product, lock_table("media_ops.run_days")) as held:
-        victim = Victim(product, "nightly", env=home)
-        victim.until_blocked(held)
-        victim.kill()
-    settle(product)
-    world.failed("a/1.csv")
+        command = RunningCommand(product, "nightly", env=prefect)
+        command.wait_until_blocked(held)
+        command.kill()
+    wait_for_sessions_to_end(product)
+    scenario.expect_failed_load("a/1.csv")
     with holding(product, lock_table("media.daily_metrics")) as held:
-        victim = Victim(product, "nightly", env=home)
-        victim.until_blocked(held)
-        world.loaded()
-        second = Victim(product, "nightly", env=home)
-        assert "another night is still at work" in second.ends(1)
-        victim.kill()
-    settle(product)
-    Victim(product, "nightly", env=home).ends()
-    world.loaded()
-    world.agree()
+        command = RunningCommand(product, "nightly", env=prefect)
+        command.wait_until_blocked(held)
+        scenario.expect_load()
+        second = RunningCommand(product, "nightly", env=prefect)
+        assert "another nightly flow is still running" in second.finish(1)
+        command.kill()
+    wait_for_sessions_to_end(product)
+    RunningCommand(product, "nightly", env=prefect).finish()
+    scenario.expect_load()
+    scenario.check_all()

@@ -1,4 +1,4 @@
-"""PostgreSQL stopped hard under a load or a build, out of disk, out of patience."""
+"""PostgreSQL crashes during a load or a build, runs out of disk, or hits a statement timeout."""
 
 from __future__ import annotations
 
@@ -13,9 +13,17 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 import pytest
 from conftest import S3, SETTINGS, TEMPLATE, _database
-from faults import Victim, World, a_new_world, a_world, holding, rows, settle
+from faults import (
+    RunningCommand,
+    Scenario,
+    copied_scenario,
+    holding,
+    new_scenario,
+    rows,
+    wait_for_sessions_to_end,
+)
 from proxy import Fault, Proxy, proxied
-from test_faults_s3 import BIG, COPYING, HALF, KEY, Silence
+from test_faults_s3 import BIG, COPYING, HALF, KEY, Pause
 
 from loader.database import binaries
 from loader.database.connection import connect
@@ -23,33 +31,33 @@ from loader.database.embedded import Embedded
 from loader.database.migrate import migrate
 from loader.database.server import Server
 
-# It is killed here: what a commit promised must be on disk.
-OWN = {**SETTINGS, "fsync": "on"}
+# These servers crash, so commits must be on disk.
+CRASH_SAFE_SETTINGS = {**SETTINGS, "fsync": "on"}
 
 
 @dataclass
 class OwnServer:
-    """A PostgreSQL of a test's own, to be stopped hard."""
+    """A PostgreSQL server that only one test uses, so that it can crash."""
 
     embedded: Embedded
     server: Server
 
-    def stop_hard(self, how: signal.Signals) -> None:
-        """End it: by SIGQUIT, PostgreSQL's immediate shutdown, or all of it by SIGKILL, as a crash."""
+    def crash(self, how: signal.Signals) -> None:
+        """Sends SIGQUIT (an immediate shutdown) to the postmaster, or SIGKILL to all its processes."""
         postmaster = psutil.Process(int(self.server.identity.split()[0]))
-        family = [postmaster, *postmaster.children(recursive=True)]
-        for process in family if how == signal.SIGKILL else [postmaster]:
+        processes = [postmaster, *postmaster.children(recursive=True)]
+        for process in processes if how == signal.SIGKILL else [postmaster]:
             process.send_signal(how)
-        psutil.wait_procs(family, timeout=60)
+        psutil.wait_procs(processes, timeout=60)
 
     def start(self) -> None:
-        """Start it again, on the same port."""
+        """Starts it again on the same port."""
         self.server = self.embedded.start()
 
 
 @pytest.fixture
 def own(short_directory: Path) -> Iterator[OwnServer]:
-    embedded = Embedded(short_directory / "own", binaries.wheel(), OWN)
+    embedded = Embedded(short_directory / "own", binaries.wheel(), CRASH_SAFE_SETTINGS)
     server = embedded.start()
     with server.connect("postgres") as connection:
         if not connection.execute("select 1 from pg_database where datname = %s", [TEMPLATE]).fetchone():
@@ -61,70 +69,70 @@ def own(short_directory: Path) -> Iterator[OwnServer]:
 
 
 @contextmanager
-def a_world_behind_a_proxy(server: Server, s3: S3, directory: Path) -> Iterator[tuple[World, Proxy]]:
+def scenario_behind_a_proxy(server: Server, s3: S3, directory: Path) -> Iterator[tuple[Scenario, Proxy]]:
     with proxied(s3.endpoint) as proxy:
         behind = replace(s3, env={**s3.env, "AWS_ENDPOINT_URL_S3": proxy.url})
-        with a_new_world(server, behind, directory) as made:
-            yield made, proxy
+        with new_scenario(server, behind, directory) as scenario:
+            yield scenario, proxy
 
 
-@pytest.mark.parametrize("how", [signal.SIGQUIT, signal.SIGKILL], ids=["immediate", "crash"])
-def test_postgresql_stopped_hard_under_copy_and_under_a_build(
+@pytest.mark.parametrize("how", [signal.SIGQUIT, signal.SIGKILL], ids=["immediate shutdown", "kill"])
+def test_loads_and_builds_recover_from_a_postgresql_crash(
     own: OwnServer, s3: S3, tmp_path: Path, how: signal.Signals
 ) -> None:
-    with a_world_behind_a_proxy(own.server, s3, tmp_path) as (world, proxy):
-        product = world.product
-        world.put(KEY, BIG, 2)
-        silence = Silence()
-        proxy.faults.append(Fault(after=HALF, then=silence.wait))
-        loader = Victim(product, "load")
-        loader.until("half an object", lambda: silence.waiting == 1)
-        loader.until("rows under COPY", lambda: bool(product.query(COPYING)))
-        own.stop_hard(how)
-        silence.end()
-        said = loader.ends(1)
-        assert KEY in said and "PostgreSQL: " in said
+    with scenario_behind_a_proxy(own.server, s3, tmp_path) as (scenario, proxy):
+        product = scenario.product
+        scenario.put(KEY, BIG, 2)
+        pause = Pause()
+        proxy.faults.append(Fault(after=HALF, then=pause.wait))
+        loader = RunningCommand(product, "load")
+        loader.wait_until("half an object", lambda: pause.waiting == 1)
+        loader.wait_until("rows sent by COPY", lambda: bool(product.query(COPYING)))
+        own.crash(how)
+        pause.end()
+        output = loader.finish(1)
+        assert KEY in output and "PostgreSQL: " in output
         own.start()
-        world.failed(KEY)
+        scenario.expect_failed_load(KEY)
 
-        world.put("a/2.csv", rows(30, "Autumn"), 3)
+        scenario.put("a/2.csv", rows(30, "Autumn"), 3)
         product.load()
-        world.loaded()
+        scenario.expect_load()
         with holding(product, "lock table media.daily_metrics in share mode") as held:
-            build = Victim(product, "transform")
-            build.until_blocked(held)
-            own.stop_hard(how)
-            build.ends(1)
+            build = RunningCommand(product, "transform")
+            build.wait_until_blocked(held)
+            own.crash(how)
+            build.finish(1)
             held.close()
         own.start()
-        world.night()
+        scenario.load_and_build()
 
 
-def test_a_statement_that_takes_too_long_fails_the_run_for_now(
+def test_a_statement_timeout_fails_the_run_and_the_next_load_succeeds(
     server: Server, s3: S3, tmp_path: Path
 ) -> None:
-    with a_world(server, s3, tmp_path) as world:
-        world.put(KEY, rows(30, "Summer"), 2)
-        name = world.product.database.env["PGDATABASE"]
-        world.product.query(f"alter database {name} set statement_timeout = '500ms'")
-        with holding(world.product, "lock table media.staging_media_raw in share mode"):
-            said = world.product.load(expect=[1]).stderr
-        world.product.query(f"alter database {name} reset statement_timeout")
-        assert "statement timeout" in said and said.count("\n") == 1
-        world.failed(KEY)
-        world.night()
+    with copied_scenario(server, s3, tmp_path) as scenario:
+        scenario.put(KEY, rows(30, "Summer"), 2)
+        name = scenario.product.database.env["PGDATABASE"]
+        scenario.product.query(f"alter database {name} set statement_timeout = '500ms'")
+        with holding(scenario.product, "lock table media.staging_media_raw in share mode"):
+            output = scenario.product.load(expect=[1]).stderr
+        scenario.product.query(f"alter database {name} reset statement_timeout")
+        assert "statement timeout" in output and output.count("\n") == 1
+        scenario.expect_failed_load(KEY)
+        scenario.load_and_build()
 
 
 @pytest.fixture
 def small_disk(short_directory: Path) -> Iterator[Path]:
-    """Gives a file system of two megabytes that the server may write to."""
+    """Yields a file system of two megabytes that the server can write to."""
     place = short_directory / "small"
     place.mkdir()
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)], capture_output=True, text=True
     )
     if mounted.returncode:
-        pytest.skip(f"a full disk needs a small file system, which cannot be mounted: {mounted.stderr}")
+        pytest.skip(f"cannot mount a small file system for a full disk: {mounted.stderr}")
     try:
         if (account := binaries.system_account()) is not None and os.geteuid() == 0:
             os.chown(place, account.uid, account.gid)
@@ -134,19 +142,21 @@ def small_disk(short_directory: Path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(place)], check=True)
 
 
-def test_a_full_disk_fails_the_run_for_now(server: Server, s3: S3, tmp_path: Path, small_disk: Path) -> None:
-    with a_world(server, s3, tmp_path) as world:
-        product = world.product
+def test_a_full_disk_fails_the_run_and_the_next_load_succeeds(
+    server: Server, s3: S3, tmp_path: Path, small_disk: Path
+) -> None:
+    with copied_scenario(server, s3, tmp_path) as scenario:
+        product = scenario.product
         with server.connect("postgres") as connection:
             connection.execute(f"create tablespace small location '{small_disk}'")
         product.query("alter table media.staging_media_raw set tablespace small")
-        world.put(KEY, BIG, 2)
-        world.put("a/2.csv", rows(30, "Autumn"), 3)
-        said = product.load(expect=[1]).stderr
-        assert "No space left on device" in said and said.count("\n") == 1
-        world.failed(KEY)
+        scenario.put(KEY, BIG, 2)
+        scenario.put("a/2.csv", rows(30, "Autumn"), 3)
+        output = product.load(expect=[1]).stderr
+        assert "No space left on device" in output and output.count("\n") == 1
+        scenario.expect_failed_load(KEY)
         product.query("alter table media.staging_media_raw set tablespace pg_default")
-        settle(product)
+        wait_for_sessions_to_end(product)
         with server.connect("postgres") as connection:
             connection.execute("drop tablespace small")
-        world.night()
+        scenario.load_and_build()

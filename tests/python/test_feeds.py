@@ -1,3 +1,5 @@
+"""feeds.yml: defaults, error messages, and which feed an object belongs to."""
+
 from __future__ import annotations
 
 from datetime import date
@@ -8,7 +10,7 @@ import pytest
 from loader.errors import FeedsError
 from loader.files.feeds import Feed, feed_of, read_feeds
 
-WHOLE = r"""
+EXAMPLE = r"""
 feeds:
   ttd:
     location: s3://acme-drops/ttd/
@@ -24,8 +26,8 @@ def read(tmp_path: Path, text: str) -> tuple[Feed, ...]:
     return read_feeds(path)
 
 
-def test_a_feed_has_the_defaults_of_the_specification(tmp_path: Path) -> None:
-    (feed,) = read(tmp_path, WHOLE)
+def test_a_feed_has_the_specified_defaults(tmp_path: Path) -> None:
+    (feed,) = read(tmp_path, EXAMPLE)
     assert (feed.name, feed.location, feed.bucket, feed.prefix) == (
         "ttd",
         "s3://acme-drops/ttd/",
@@ -48,10 +50,10 @@ def test_a_feed_has_the_defaults_of_the_specification(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         ("date: Date, ", "", "feed ttd: columns: date is required"),
-        ("columns:", "colums:", "colums: is no such field"),
+        ("columns:", "colums:", "colums: unknown field"),
         ("{constant: 7}", "{constant: 7, position: 2}", "columns.strategy_name"),
         ("{position: 17}", "{position: 0}", "columns.clicks.position"),
         ("{position: 17}", "yes", "columns.clicks.header"),
@@ -64,30 +66,32 @@ def test_a_feed_has_the_defaults_of_the_specification(tmp_path: Path) -> None:
         ("client:", "format: {decimal: x}\n    client:", "format.decimal"),
         ("client:", "format: {date: '%d/%m'}\n    client:", "format: date"),
         ("client:", "format: {delimiter: '||'}\n    client:", "format: delimiter"),
-        ("client:", "client: {name: A}\n    client:", "line 7: is not YAML: client stands there twice"),
-        ("location:", "\tlocation:", "line 4: is not YAML"),
-        ("feeds:", "feed:", "begin with `feeds:`"),
+        ("client:", "client: {name: A}\n    client:", "line 7: invalid YAML: duplicate key client"),
+        ("location:", "\tlocation:", "line 4: invalid YAML"),
+        ("feeds:", "feed:", "one top-level key, `feeds:`"),
     ],
 )
-def test_an_error_names_file_feed_and_field(tmp_path: Path, old: str, new: str, told: str) -> None:
+def test_an_error_names_the_file_the_feed_and_the_field(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
     with pytest.raises(FeedsError) as error:
-        read(tmp_path, WHOLE.replace(old, new, 1))
-    assert told in str(error.value) and "feeds.yml" in str(error.value)
+        read(tmp_path, EXAMPLE.replace(old, new, 1))
+    assert message in str(error.value) and "feeds.yml" in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_a_missing_unreadable_or_misencoded_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "latin.yml").write_bytes(b"feeds: \xe9")
-    for path, told in (("none.yml", "missing"), (".", "cannot be read"), ("latin.yml", "UTF-8")):
-        with pytest.raises(FeedsError, match=told):
+    for path, message in (("none.yml", "does not exist"), (".", "cannot be read"), ("latin.yml", "UTF-8")):
+        with pytest.raises(FeedsError, match=message):
             read_feeds(tmp_path / path)
 
 
-def test_no_two_feeds_share_a_location_nor_an_object(tmp_path: Path) -> None:
-    other = WHOLE.replace("feeds:\n", "").replace("  ttd:", "  other:")
-    with pytest.raises(FeedsError, match=r"feed other: location: .* is already that of ttd"):
-        read(tmp_path, WHOLE + other.replace("ttd/", "ttd"))
-    feeds = read(tmp_path, WHOLE + other.replace("ttd/", ""))
+def test_two_feeds_cannot_share_a_location_or_an_object(tmp_path: Path) -> None:
+    other = EXAMPLE.replace("feeds:\n", "").replace("  ttd:", "  other:")
+    with pytest.raises(FeedsError, match=r"feed other: location: .* is already the location of feed ttd"):
+        read(tmp_path, EXAMPLE + other.replace("ttd/", "ttd"))
+    feeds = read(tmp_path, EXAMPLE + other.replace("ttd/", ""))
     assert [feed.bucket for feed in feeds] == ["acme-drops"] * 2 and feeds[1].prefix == ""
     with pytest.raises(FeedsError, match="ttd and other"):
         feed_of(feeds, "acme-drops", "ttd/2024-01-05.csv")
@@ -95,9 +99,9 @@ def test_no_two_feeds_share_a_location_nor_an_object(tmp_path: Path) -> None:
     assert feed_of(feeds, "elsewhere", "x/2024-01-05.csv") is None
 
 
-def test_a_key_says_its_date_and_client(tmp_path: Path) -> None:
+def test_the_date_and_client_are_read_from_a_key(tmp_path: Path) -> None:
     pattern = r"'(?P<client>\w+)/(?P<date>\d[\d_-]+)\.csv'"
-    text = WHOLE.replace("{column: Advertiser}", "{key_group: client}")
+    text = EXAMPLE.replace("{column: Advertiser}", "{key_group: client}")
     (feed,) = read(tmp_path, text.replace(r"'(?P<date>\d{4}-\d{2}-\d{2})\.csv(\.gz)?$'", pattern))
     for written in ("2024-01-05", "20240105", "2024_01_05"):
         assert feed.match(f"ttd/Acme/{written}.csv") == (date(2024, 1, 5), "Acme")

@@ -1,4 +1,4 @@
-"""Hostile and broken files: rows, rejects or one sentence; never another exception; as the model says."""
+"""Random and damaged files: the result is rows, rejects or one sentence, never another exception."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ rows = st.lists(good | wild, max_size=6).map("\n".join)
 
 
 def parsed(content: bytes, form: dict[str, Any]) -> list[Row | Reject]:
-    """Reads content; anything but rows, rejects and a ContentError of one line fails the test."""
+    """Reads content; only rows, rejects and ContentError are allowed."""
     feed = Feed.model_validate(
         {"name": "f", "location": "s3://drops/f/", "key_pattern": "x", "format": form} | DECLARED
     )
@@ -78,7 +78,7 @@ def parsed(content: bytes, form: dict[str, Any]) -> list[Row | Reject]:
     return found
 
 
-def survives(content: bytes, form: dict[str, Any]) -> None:
+def check_reads_or_fails_with_a_sentence(content: bytes, form: dict[str, Any]) -> None:
     try:
         parsed(content, form)
     except ContentError as error:
@@ -88,7 +88,7 @@ def survives(content: bytes, form: dict[str, Any]) -> None:
 
 @settings(deadline=None, max_examples=300)
 @given(rows, st.sampled_from(["reject", "round"]), st.sampled_from([".", ","]))
-def test_any_text_is_read_as_the_model_reads_it(text: str, fractional: str, decimal: str) -> None:
+def test_any_text_is_read_as_by_the_model(text: str, fractional: str, decimal: str) -> None:
     content = f"{HEADER}\n{text}".encode(errors="replace")
     form = {"currency": "$", "fractional": fractional, "decimal": decimal}
     staged, rejected = model.read(content, DECLARED | {"format": form}, CLIENTS, None, MODIFIED)
@@ -104,8 +104,8 @@ def test_any_text_is_read_as_the_model_reads_it(text: str, fractional: str, deci
     st.lists(st.text(st.characters(exclude_characters='"\r\n'), max_size=30) | good, max_size=8),
     st.booleans(),
 )
-def test_every_line_is_a_row_or_a_reject_that_shows_it(texts: list[str], returns: bool) -> None:
-    """Lines without quotes, so that a line is a record; a good row is one, for all its quotes, too."""
+def test_every_line_is_a_row_or_a_reject_with_its_text(texts: list[str], returns: bool) -> None:
+    """The lines have no quotes, or are good rows, so that each line is one record."""
     texts = [text for text in texts if "\n" not in text and "\r" not in text]
     content = ("\r\n" if returns else "\n").join((HEADER, *texts)).encode(errors="replace")
     found = parsed(content, {"currency": "$"})
@@ -119,8 +119,10 @@ def test_every_line_is_a_row_or_a_reject_that_shows_it(texts: list[str], returns
 
 @settings(deadline=None, max_examples=200)
 @given(st.binary(max_size=200), st.sampled_from(ENCODINGS), st.booleans())
-def test_any_bytes_end_in_rows_or_a_sentence(tail: bytes, encoding: str, headed: bool) -> None:
-    survives((HEADER.encode() + b"\n" if headed else b"") + tail, {"encoding": encoding})
+def test_any_bytes_give_rows_or_a_sentence(tail: bytes, encoding: str, headed: bool) -> None:
+    check_reads_or_fails_with_a_sentence(
+        (HEADER.encode() + b"\n" if headed else b"") + tail, {"encoding": encoding}
+    )
 
 
 @settings(deadline=None, max_examples=200)
@@ -130,17 +132,17 @@ def test_any_bytes_end_in_rows_or_a_sentence(tail: bytes, encoding: str, headed:
     st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=4),
     st.integers(0, 400),
 )
-def test_any_damage_to_an_archive_ends_in_rows_or_a_sentence(
+def test_a_damaged_archive_gives_rows_or_a_sentence(
     text: str, pack: Callable[[bytes], bytes], damages: list[tuple[int, int]], cut: int
 ) -> None:
     packed = bytearray(pack(f"{HEADER}\n{text}".encode(errors="replace")))
     for place, value in damages:
         packed[place % len(packed)] = value
-    survives(bytes(packed[: len(packed) - cut % len(packed)]), {})
+    check_reads_or_fails_with_a_sentence(bytes(packed[: len(packed) - cut % len(packed)]), {})
 
 
 @settings(deadline=None, max_examples=200)
 @given(st.binary(max_size=120))
-def test_any_bytes_after_a_zip_signature_end_in_a_sentence(tail: bytes) -> None:
-    survives(b"PK\x03\x04" + tail, {})
-    survives(b"PK\x05\x06" + tail, {})
+def test_any_bytes_after_a_zip_signature_give_a_sentence(tail: bytes) -> None:
+    check_reads_or_fails_with_a_sentence(b"PK\x03\x04" + tail, {})
+    check_reads_or_fails_with_a_sentence(b"PK\x05\x06" + tail, {})

@@ -1,4 +1,4 @@
-"""feeds.yml as anybody may write it: feeds, or one sentence."""
+"""Random content of feeds.yml: the result is feeds, or one sentence."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from loader.errors import FeedsError, one_sentence
 from loader.files.feeds import feed_of, read_feeds
 
-WHOLE: dict[str, Any] = {
+EXAMPLE: dict[str, Any] = {
     "location": "s3://drops/a/",
     "key_pattern": r"(?P<date>\d{4}-\d{2}-\d{2})(?P<client>\w+)\.csv$",
     "redelivery": "append",
@@ -30,7 +30,7 @@ WHOLE: dict[str, Any] = {
     "columns": {"date": "Date", "impressions": {"position": 3}, "strategy_name": {"constant": "x"}},
 }
 WORDS = st.sampled_from(
-    [*WHOLE, *WHOLE["format"], *WHOLE["columns"], "feeds", "header", "name", "column", "<<"]
+    [*EXAMPLE, *EXAMPLE["format"], *EXAMPLE["columns"], "feeds", "header", "name", "column", "<<"]
 )
 scalars = (
     st.none()
@@ -48,8 +48,8 @@ values = st.recursive(
 quiet = settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def survives(path: Path, content: bytes) -> None:
-    """Anything but feeds that can be asked, and a sentence that names the file, fails the test."""
+def check_reads_or_fails_with_a_sentence(path: Path, content: bytes) -> None:
+    """Checks that the result is usable feeds, or a sentence that names the file."""
     path.write_bytes(content)
     try:
         feeds = read_feeds(path)
@@ -59,37 +59,45 @@ def survives(path: Path, content: bytes) -> None:
             "".join((feed.name, feed.location)).encode()
     except FeedsError as error:
         sentence = one_sentence(error)
-        assert ("\n" not in sentence and sentence.startswith(f"{path}")) or "is matched by" in sentence
+        assert ("\n" not in sentence and sentence.startswith(f"{path}")) or "matches the feeds" in sentence
         sentence.encode()
 
 
 @quiet
 @given(st.binary(max_size=80) | st.text("feds: {}[]&*!?|>-#\n\"'<\t\0é", max_size=60).map(str.encode))
-def test_any_bytes(tmp_path: Path, content: bytes) -> None:
-    survives(tmp_path / "feeds.yml", content)
-    survives(tmp_path / "feeds.yml", b"feeds:\n  a:\n    location: s3://drops/a/\n    client: " + content)
+def test_any_bytes_give_feeds_or_a_sentence(tmp_path: Path, content: bytes) -> None:
+    check_reads_or_fails_with_a_sentence(tmp_path / "feeds.yml", content)
+    check_reads_or_fails_with_a_sentence(
+        tmp_path / "feeds.yml", b"feeds:\n  a:\n    location: s3://drops/a/\n    client: " + content
+    )
 
 
 @quiet
 @given(values | st.dictionaries(st.just("feeds"), values | st.dictionaries(scalars, values, max_size=3)))
-def test_any_document(tmp_path: Path, document: object) -> None:
-    survives(tmp_path / "feeds.yml", yaml.dump(document, allow_unicode=True).encode("utf-8", "surrogatepass"))
+def test_any_yaml_document_gives_feeds_or_a_sentence(tmp_path: Path, document: object) -> None:
+    check_reads_or_fails_with_a_sentence(
+        tmp_path / "feeds.yml", yaml.dump(document, allow_unicode=True).encode("utf-8", "surrogatepass")
+    )
 
 
 @quiet
 @given(st.lists(st.tuples(st.integers(0, 30), values), min_size=1, max_size=2))
-def test_any_change_to_a_right_one(tmp_path: Path, changes: list[tuple[int, Any]]) -> None:
-    feed = yaml.safe_load(yaml.safe_dump(WHOLE))
+def test_any_change_to_a_valid_feed_gives_feeds_or_a_sentence(
+    tmp_path: Path, changes: list[tuple[int, Any]]
+) -> None:
+    feed = yaml.safe_load(yaml.safe_dump(EXAMPLE))
     for which, value in changes:
         places: list[tuple[dict[str, Any], str]] = [
             (part, name) for part in (feed, *feed.values()) if isinstance(part, dict) for name in part
         ]
         part, name = places[which % len(places)]
         part[name] = value
-    survives(tmp_path / "feeds.yml", yaml.dump({"feeds": {"a": feed}}, allow_unicode=True).encode())
+    check_reads_or_fails_with_a_sentence(
+        tmp_path / "feeds.yml", yaml.dump({"feeds": {"a": feed}}, allow_unicode=True).encode()
+    )
 
 
-def test_names_that_are_no_text_and_characters_that_no_database_holds(tmp_path: Path) -> None:
+def test_odd_keys_and_unstorable_characters_give_a_sentence(tmp_path: Path) -> None:
     for content in (
         "? [a, b]\n: 1\n",
         "feeds: {? {a: 1} : 2}",
@@ -98,4 +106,4 @@ def test_names_that_are_no_text_and_characters_that_no_database_holds(tmp_path: 
         "feeds: &a {x: *a}",
         "feeds: " + "[" * 5000,
     ):
-        survives(tmp_path / "feeds.yml", content.encode())
+        check_reads_or_fails_with_a_sentence(tmp_path / "feeds.yml", content.encode())

@@ -1,4 +1,4 @@
-"""The project is installed from its checkout, which has the dbt project and the SQL, and in no other way."""
+"""The project can only be installed from its checkout, which contains the dbt project and the SQL."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def pip(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_wheel_is_refused_with_one_sentence(checkout: Path, tmp_path: Path) -> None:
+def test_building_a_wheel_is_refused_with_one_sentence(checkout: Path, tmp_path: Path) -> None:
     done = pip("wheel", "--no-build-isolation", "--no-deps", "--wheel-dir", tmp_path / "wheels", checkout)
-    said = done.stdout + done.stderr
+    output = done.stdout + done.stderr
     assert done.returncode != 0 and not list(tmp_path.glob("wheels/*.whl"))
-    assert "works from its checkout only: run `make install`" in said and "Traceback" not in said, said
+    assert "works from its checkout only: run `make install`" in output and "Traceback" not in output, output
 
 
 def test_an_editable_installation_works(checkout: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The model against the SPEC: every expected figure here was worked out by hand, none by the model."""
+"""Tests the model against the SPEC; every expected figure was worked out by hand."""
 
 from __future__ import annotations
 
@@ -44,21 +44,21 @@ def at(hour: int) -> datetime:
     return datetime(2024, 2, 1, tzinfo=UTC) + timedelta(hours=hour)
 
 
-def model(**feed: Any) -> Model:
-    made = Model({"a": {**FEED, **feed}})
-    made.clients = {ACME: "Acme", BETA: "Beta"}
-    return made
+def new_model(**feed: Any) -> Model:
+    created = Model({"a": {**FEED, **feed}})
+    created.clients = {ACME: "Acme", BETA: "Beta"}
+    return created
 
 
-def deliver(world: Model, key: str, hour: int, *rows: str, **load: Any) -> Attempt:
-    world.put("drops", f"a/{key}", csv(*rows), at(hour), f"{hash(rows)}")
-    (attempt,) = world.load(**load)
+def deliver(model: Model, key: str, hour: int, *rows: str, **load: Any) -> Attempt:
+    model.put("drops", f"a/{key}", csv(*rows), at(hour), f"{hash(rows)}")
+    (attempt,) = model.load(**load)
     return attempt
 
 
-def impressions(world: Model) -> dict[tuple[str, str], int | None]:
-    """Impressions by day and campaign."""
-    return {(f"{on:%m-%d}", path[1]): row.impressions for (on, path), row in world.daily().items()}
+def impressions(model: Model) -> dict[tuple[str, str], int | None]:
+    """Returns impressions by day and campaign."""
+    return {(f"{on:%m-%d}", path[1]): row.impressions for (on, path), row in model.daily().items()}
 
 
 def by_name(path: Path) -> str:
@@ -82,31 +82,31 @@ def by_name(path: Path) -> str:
         ("2.5%", Fraction(1, 40)),
     ],
 )
-def test_a_number(text: str, expected: Any) -> None:
+def test_numbers_are_read(text: str, expected: Any) -> None:
     assert number(text, FORM, percent=True) == expected
 
 
 @pytest.mark.parametrize(
     "text", ["NaN", "inf", "1,23", "12,34,567", "1234,567", "€5", "1.2.3", "$", "x", "0x1f"]
 )
-def test_no_number(text: str) -> None:
+def test_a_bad_number_is_rejected(text: str) -> None:
     with pytest.raises(BadRowError, match=r"^number$"):
         number(text, FORM)
 
 
-def test_a_number_with_a_decimal_comma() -> None:
+def test_a_decimal_comma_is_read() -> None:
     assert number("1.234,5", {**FORM, "decimal": ","}) == Fraction(2469, 2)
     with pytest.raises(BadRowError):
         number("1,234.5", {**FORM, "decimal": ","})
 
 
 @pytest.mark.parametrize("text", ["-1", "1.5", "9223372036854775808", "50%"])
-def test_no_count(text: str) -> None:
+def test_a_bad_count_is_rejected(text: str) -> None:
     with pytest.raises(BadRowError, match=r"^number$"):
         count(text, FORM)
 
 
-def test_a_fractional_count_is_rounded_where_the_feed_says_so() -> None:
+def test_a_fractional_count_is_rounded_if_the_feed_says_so() -> None:
     assert count("2.5", {**FORM, "fractional": "round"}) == 3
     assert count("9223372036854775807", FORM) == 9223372036854775807
 
@@ -118,12 +118,12 @@ def test_rounding_is_half_away_from_zero(value: str, expected: str) -> None:
     assert rounded(Fraction(value), 2) == Decimal(expected)
 
 
-def test_a_ratio() -> None:
+def test_a_ratio_is_rounded_and_null_if_undefined_or_too_big() -> None:
     assert ratio(1, 3, 6) == Decimal("0.333333")
     assert ratio(2, 3, 4) == Decimal("0.6667")
     assert ratio(1, 0, 4) is None
     assert ratio(None, 1, 4) is None
-    assert ratio(10**8, 1, 4) is None  # numeric(12, 4) ends at 99,999,999.9999
+    assert ratio(10**8, 1, 4) is None  # the maximum of numeric(12, 4) is 99,999,999.9999
     assert ratio(10**6, 1, 6) is None
 
 
@@ -136,7 +136,7 @@ def test_a_sum_with_a_null_is_null() -> None:
 # Files
 
 
-def test_compression_is_seen_from_the_content() -> None:
+def test_compression_is_detected_from_the_content() -> None:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as members:
         members.writestr("x.csv", b"a,b")
@@ -151,7 +151,7 @@ def test_compression_is_seen_from_the_content() -> None:
     assert [decompressed(content) for content in packed] == [b"a,b"] * 6
 
 
-def test_an_archive_that_cannot_be_loaded() -> None:
+def test_a_bad_archive_cannot_be_loaded() -> None:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as members:
         members.writestr("x.csv", b"a")
@@ -161,14 +161,14 @@ def test_an_archive_that_cannot_be_loaded() -> None:
             decompressed(content)
 
 
-def test_zstd_is_read_frame_by_frame_and_whole() -> None:
+def test_every_zstd_frame_must_be_complete() -> None:
     frame = zstandard.compress(b"a,b")
     assert decompressed(frame + frame) == b"a,ba,b"
     with pytest.raises(UnloadableError):
         decompressed(frame + frame[:-2])
 
 
-def test_a_folder_in_a_zip_is_no_member() -> None:
+def test_a_folder_in_a_zip_is_not_a_member() -> None:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as members:
         members.mkdir("folder")
@@ -181,13 +181,13 @@ def rejects(*rows: str, **feed: Any) -> list[tuple[int, str]]:
     return [(reject.line, reject.reason) for reject in found]
 
 
-def test_the_first_reason_that_applies() -> None:
+def test_a_row_is_rejected_with_the_first_reason_that_applies() -> None:
     long = "x" * 256
     assert rejects(
-        "Acme,2024-01-02,C,A,1,0,0",  # line 2: a field short, and nothing else is looked at
+        "Acme,2024-01-02,C,A,1,0,0",  # line 2: a field is missing, so nothing else is checked
         "Nobody,1999-12-31,C,A,x,0,0,0",
         "Acme,2024-02-03,C,A,1,0,0,0",  # two days after the last-modified day
-        "Acme,2024-02-02,C,A,1,0,0,0",  # the day after it is still right
+        "Acme,2024-02-02,C,A,1,0,0,0",  # the day after it is still accepted
         f"Nobody,2024-01-02,{long},A,x,0,0,0",
         f"Nobody,2024-01-02,{long},A,1,0,0,0",
         "Acme,2024-01-02,C\0,A,1,0,0,0",
@@ -206,14 +206,14 @@ def test_the_first_reason_that_applies() -> None:
     ]
 
 
-def test_lines_are_counted_where_a_record_starts() -> None:
+def test_a_rejects_line_is_where_its_record_starts() -> None:
     assert rejects("", 'Acme,2024-01-02,"two', 'lines",A,1,0,0,0', "Acme,,C,A,1,0,0,0", "Acme") == [
         (5, "date"),
         (6, "fields"),
     ]
 
 
-def test_staged_values() -> None:
+def test_staged_values_are_normalized() -> None:
     feed = {
         **FEED,
         "columns": {**FEED["columns"], "strategy_name": {"constant": "S"}, "ctr": {"position": 6}},
@@ -224,7 +224,7 @@ def test_staged_values() -> None:
     assert row[2:] == ("Café", "S", "(not set)", "(not set)", 7, 2, Decimal(2), 0, Decimal("-1.01"))
 
 
-def test_a_preamble_a_bom_and_another_encoding() -> None:
+def test_a_preamble_a_bom_and_another_encoding_are_read() -> None:
     feed = {**FEED, "format": {"header_row": 3, "encoding": "utf-16"}}
     content = "Report\n\n" + csv("Acme,2024-01-02,C,A,1,0,0,0", "Acme").decode()
     rows, found = read(content.encode("utf-16"), feed, {"acme": ACME}, None, date(2024, 2, 1))
@@ -235,7 +235,7 @@ def test_a_preamble_a_bom_and_another_encoding() -> None:
     assert len(rows) == 1
 
 
-def test_half_a_character_is_no_name_and_a_bom_is_none_in_any_encoding() -> None:
+def test_an_unpaired_surrogate_is_a_bad_name_and_a_bom_is_ignored_in_every_encoding() -> None:
     rows, found = read(
         "\ufeff".encode("utf-16-le") + csv("Acme,2024-01-02,C,A,1,0,0,0").decode().encode("utf-16-le"),
         {**FEED, "format": {"encoding": "utf-16-le"}},
@@ -254,7 +254,7 @@ def test_half_a_character_is_no_name_and_a_bom_is_none_in_any_encoding() -> None
 @pytest.mark.parametrize(
     "content", [b"Client,Date\n", b" , \n", HEADER.replace("Clicks", "Imps").encode(), b"\xff\xfe\n", b"\n"]
 )
-def test_a_file_that_cannot_be_loaded(content: bytes) -> None:
+def test_a_bad_file_cannot_be_loaded(content: bytes) -> None:
     with pytest.raises(UnloadableError):
         read(content, FEED, {}, None, date(2024, 2, 1))
 
@@ -262,104 +262,105 @@ def test_a_file_that_cannot_be_loaded(content: bytes) -> None:
 # Runs
 
 
-def test_the_share_of_bad_rows() -> None:
-    good, bad, stranger = "Acme,2024-01-02,C,A,1,0,0,0", "Acme,x,C,A,1,0,0,0", "Nobody,2024-01-02,C,A,1,0,0,0"
-    world = model(max_rejected=0.25)
-    at_the_limit = deliver(world, "1", 1, good, good, good, bad, stranger)  # 1 of 4: strangers are left out
+def test_max_rejected_limits_the_share_of_bad_rows() -> None:
+    good, bad, unknown = "Acme,2024-01-02,C,A,1,0,0,0", "Acme,x,C,A,1,0,0,0", "Nobody,2024-01-02,C,A,1,0,0,0"
+    model = new_model(max_rejected=0.25)
+    # bad rows are 1 of 4, then 1 of 3: rows of unknown clients are left out
+    at_the_limit = deliver(model, "1", 1, good, good, good, bad, unknown)
     assert (at_the_limit.status, len(at_the_limit.rows), len(at_the_limit.rejects)) == ("success", 3, 2)
-    over = deliver(world, "2", 2, good, good, bad, stranger)  # 1 of 3
+    over = deliver(model, "2", 2, good, good, bad, unknown)
     assert (over.status, len(over.rows), len(over.rejects)) == ("failed", 0, 2)
-    assert deliver(world, "3", 3, stranger).status == "failed"  # nothing can be staged
-    assert deliver(world, "4", 4).status == "success"  # a header alone
+    assert deliver(model, "3", 3, unknown).status == "failed"  # no row can be staged
+    assert deliver(model, "4", 4).status == "success"  # only a header
 
 
-def test_what_is_read_again() -> None:
-    world = model()
+def test_a_changed_object_is_read_again() -> None:
+    model = new_model()
     one, two = "Acme,2024-01-02,C,A,1,0,0,0", "Acme,2024-01-02,C,A,2,0,0,0"
-    first = deliver(world, "k", 1, one)
-    assert world.load() == []
-    same = deliver(world, "k", 2, one)
+    first = deliver(model, "k", 1, one)
+    assert model.load() == []
+    same = deliver(model, "k", 2, one)
     assert (same.status, same.rows, same.same_as, first.last_modified) == ("success", [], first, at(2))
-    assert world.load() == []
-    assert deliver(world, "k", 3, two).same_as is None
-    assert deliver(world, "k", 4, one).same_as is None  # back to earlier content, which is not in force
-    assert world.load(key="a/k")[0].rows
-    assert world.load(feed="b", key="a/k") == []
+    assert model.load() == []
+    assert deliver(model, "k", 3, two).same_as is None
+    assert deliver(model, "k", 4, one).same_as is None  # earlier content again, but it is not in force
+    assert model.load(key="a/k")[0].rows
+    assert model.load(feed="b", key="a/k") == []
 
 
-def test_what_failed_outside_is_tried_again_by_itself() -> None:
-    world = model()
-    world.put("drops", "a/k", csv("Acme,2024-01-02,C,A,1,0,0,0"), at(1), "e")
-    (cut,) = world.load(outage={"a/k"})
-    assert (cut.status, cut.failure) == ("failed", "outside")
-    assert world.load()[0].status == "success"
-    assert world.load() == []
+def test_a_failure_outside_the_file_is_retried_by_the_next_load() -> None:
+    model = new_model()
+    model.put("drops", "a/k", csv("Acme,2024-01-02,C,A,1,0,0,0"), at(1), "e")
+    (interrupted,) = model.load(outage={"a/k"})
+    assert (interrupted.status, interrupted.failure) == ("failed", "outside")
+    assert model.load()[0].status == "success"
+    assert model.load() == []
 
 
-def test_a_retry_waits_for_being_asked() -> None:
-    world = model()
-    row, stranger = "Acme,2024-01-02,C,A,1,0,0,0", "Gamma,2024-01-02,C,A,1,0,0,0"
-    deliver(world, "k", 1, row, stranger)
-    world.load(key="a/k")
-    assert world.load() == [] == world.load(retry="clients")
-    world.clients["00000000-0000-0000-0000-00000000000c"] = "gamma"
-    assert world.load() == []
-    (again,) = world.load(retry="clients")
+def test_rejected_rows_wait_for_a_retry() -> None:
+    model = new_model()
+    row, unknown = "Acme,2024-01-02,C,A,1,0,0,0", "Gamma,2024-01-02,C,A,1,0,0,0"
+    deliver(model, "k", 1, row, unknown)
+    model.load(key="a/k")
+    assert model.load() == [] == model.load(retry="clients")
+    model.clients["00000000-0000-0000-0000-00000000000c"] = "gamma"
+    assert model.load() == []
+    (again,) = model.load(retry="clients")
     assert (len(again.rows), again.rejects) == (2, [])
-    assert world.load(retry=True) == []
+    assert model.load(retry=True) == []
 
 
-def test_a_failed_file_waits_and_a_retracted_run_does_not() -> None:
-    world = model()
-    assert deliver(world, "k", 1, "Acme,x,C,A,1,0,0,0").failure == "content"
-    assert world.load() == []
-    assert len(world.load(retry=True)) == 1
-    some = deliver(world, "j", 2, *["Acme,2024-01-02,C,A,1,0,0,0"] * 9, "Acme,x,C,A,1,0,0,0")
-    some.retracted = True
-    assert [attempt.object.key for attempt in world.load(retry=True)] == ["a/k"]
-    assert len(world.load(key="a/j")) == 1
+def test_a_failed_file_waits_for_a_retry_and_a_retracted_run_does_not() -> None:
+    model = new_model()
+    assert deliver(model, "k", 1, "Acme,x,C,A,1,0,0,0").failure == "content"
+    assert model.load() == []
+    assert len(model.load(retry=True)) == 1
+    retracted = deliver(model, "j", 2, *["Acme,2024-01-02,C,A,1,0,0,0"] * 9, "Acme,x,C,A,1,0,0,0")
+    retracted.retracted = True
+    assert [attempt.object.key for attempt in model.load(retry=True)] == ["a/k"]
+    assert len(model.load(key="a/j")) == 1
 
 
 def test_objects_load_in_order_of_last_modified_then_key() -> None:
-    world = model()
+    model = new_model()
     for key, hour in (("b", 2), ("c", 1), ("a", 2)):
-        world.put("drops", f"a/{key}", csv(), at(hour), key)
-    assert [attempt.object.key for attempt in world.load()] == ["a/c", "a/a", "a/b"]
+        model.put("drops", f"a/{key}", csv(), at(hour), key)
+    assert [attempt.object.key for attempt in model.load()] == ["a/c", "a/a", "a/b"]
 
 
-def test_run_date() -> None:
-    world = model(key_pattern=r"(?P<date>\d{4}-\d\d-\d\d)?\.csv$")
+def test_run_date_comes_from_the_key_the_rows_or_last_modified() -> None:
+    model = new_model(key_pattern=r"(?P<date>\d{4}-\d\d-\d\d)?\.csv$")
     rows = "Acme,2024-01-02,C,A,1,0,0,0", "Acme,2024-01-05,C,A,1,0,0,0"
-    assert deliver(world, "2024-01-09.csv", 1, *rows).run_date == date(2024, 1, 9)
-    assert deliver(world, "x.csv", 2, *rows).run_date == date(2024, 1, 5)
-    assert deliver(world, "y.csv", 3).run_date == date(2024, 2, 1)
+    assert deliver(model, "2024-01-09.csv", 1, *rows).run_date == date(2024, 1, 9)
+    assert deliver(model, "x.csv", 2, *rows).run_date == date(2024, 1, 5)
+    assert deliver(model, "y.csv", 3).run_date == date(2024, 2, 1)
 
 
-def test_the_run_date_of_the_same_content_is_that_of_its_run() -> None:
-    world = model(key_pattern="x")
+def test_an_attempt_with_the_same_content_has_the_run_date_of_the_run_in_force() -> None:
+    model = new_model(key_pattern="x")
     row = "Acme,2024-01-05,C,A,1,0,0,0"
-    assert [deliver(world, "x", hour, row).run_date for hour in (1, 2)] == [date(2024, 1, 5)] * 2
+    assert [deliver(model, "x", hour, row).run_date for hour in (1, 2)] == [date(2024, 1, 5)] * 2
 
 
-def test_a_key_that_ends_in_a_slash_is_no_object_and_an_id_goes_before_a_name() -> None:
-    world = model()
-    world.put("drops", "a/folder/", b"", at(1), "e")
-    assert world.load() == []
-    world.clients[BETA] = ACME.upper()
-    assert world.known_clients()[ACME] == ACME
+def test_a_key_that_ends_in_a_slash_is_ignored_and_a_clients_id_takes_precedence_over_a_name() -> None:
+    model = new_model()
+    model.put("drops", "a/folder/", b"", at(1), "e")
+    assert model.load() == []
+    model.clients[BETA] = ACME.upper()
+    assert model.known_clients()[ACME] == ACME
 
 
-def test_a_loader_that_was_killed_reached_some_objects() -> None:
-    world = model()
+def test_objects_that_a_killed_loader_did_not_finish_are_loaded_later() -> None:
+    model = new_model()
     for key in ("a/1", "a/2", "a/3"):
-        world.put("drops", key, csv("Acme,2024-01-02,C,A,1,0,0,0"), at(1), key)
-    done, cut = world.load(reached=["a/1", "a/2"], outage=["a/2"])
-    assert (done.status, cut.status, cut.failure) == ("success", "failed", "outside")
-    assert [again.object.key for again in world.load()] == ["a/2", "a/3"]
+        model.put("drops", key, csv("Acme,2024-01-02,C,A,1,0,0,0"), at(1), key)
+    done, interrupted = model.load(reached=["a/1", "a/2"], outage=["a/2"])
+    assert (done.status, interrupted.status, interrupted.failure) == ("success", "failed", "outside")
+    assert [again.object.key for again in model.load()] == ["a/2", "a/3"]
 
 
-def test_clients_from_the_key_and_from_the_feed() -> None:
-    world = Model(
+def test_the_client_can_come_from_the_key_or_the_feed() -> None:
+    model = Model(
         {
             "key": {
                 **FEED,
@@ -370,99 +371,98 @@ def test_clients_from_the_key_and_from_the_feed() -> None:
             "name": {**FEED, "location": "s3://drops/n/", "client": {"name": "BETA"}},
         }
     )
-    world.clients = {ACME: "Acme", BETA: "Beta"}
-    row = "ignored,2024-01-02,C,A,1,0,0,0"
+    model.clients = {ACME: "Acme", BETA: "Beta"}
+    line = "ignored,2024-01-02,C,A,1,0,0,0"
     for key in ("k/acme/1", f"k/{BETA.upper()}/1", "k/nobody/1", "n/1"):
-        world.put("drops", key, csv(row), at(1), key)
-    made = {attempt.object.key: [found.client for found in attempt.rows] for attempt in world.load()}
-    assert made == {"k/acme/1": [ACME], f"k/{BETA.upper()}/1": [BETA], "k/nobody/1": [], "n/1": [BETA]}
+        model.put("drops", key, csv(line), at(1), key)
+    found = {attempt.object.key: [row.client for row in attempt.rows] for attempt in model.load()}
+    assert found == {"k/acme/1": [ACME], f"k/{BETA.upper()}/1": [BETA], "k/nobody/1": [], "n/1": [BETA]}
 
 
-# What counts
+# Live rows
 
 
-def test_a_correction_replaces_the_whole_day_of_that_client() -> None:
-    world = model()
+def test_a_correction_replaces_the_clients_whole_day() -> None:
+    model = new_model()
     deliver(
-        world,
+        model,
         "1",
         1,
         "Acme,2024-01-02,C,A,1,0,0,0",
         "Acme,2024-01-02,D,A,2,0,0,0",
         "Beta,2024-01-02,E,A,4,0,0,0",
     )
-    deliver(world, "2", 2, "Acme,2024-01-02,C,A,8,0,0,0", "Acme,2024-01-03,C,A,16,0,0,0")
-    assert impressions(world) == {("01-02", "C"): 8, ("01-02", "E"): 4, ("01-03", "C"): 16}
+    deliver(model, "2", 2, "Acme,2024-01-02,C,A,8,0,0,0", "Acme,2024-01-03,C,A,16,0,0,0")
+    assert impressions(model) == {("01-02", "C"): 8, ("01-02", "E"): 4, ("01-03", "C"): 16}
 
 
-def test_last_modified_decides_and_not_the_order_of_runs() -> None:
-    world = model()
-    deliver(world, "2", 5, "Acme,2024-01-02,C,A,8,0,0,0")
-    deliver(world, "1", 1, "Acme,2024-01-02,C,A,1,0,0,0")  # a late file with an old last-modified
-    assert impressions(world) == {("01-02", "C"): 8}
-    deliver(world, "0", 5, "Acme,2024-01-02,C,A,2,0,0,0")  # the same moment: the greater key stands
-    assert impressions(world) == {("01-02", "C"): 8}
-    deliver(
-        world, "1", 6, "Acme,2024-01-02,C,A,1,0,0,0"
-    )  # the same content again: its last-modified is renewed
-    assert impressions(world) == {("01-02", "C"): 1}
+def test_last_modified_decides_which_run_is_the_latest_not_the_order_of_loading() -> None:
+    model = new_model()
+    deliver(model, "2", 5, "Acme,2024-01-02,C,A,8,0,0,0")
+    deliver(model, "1", 1, "Acme,2024-01-02,C,A,1,0,0,0")  # a late file with an old last-modified
+    assert impressions(model) == {("01-02", "C"): 8}
+    deliver(model, "0", 5, "Acme,2024-01-02,C,A,2,0,0,0")  # the same moment: the greater key counts as later
+    assert impressions(model) == {("01-02", "C"): 8}
+    # the same content again: the run's last-modified is updated
+    deliver(model, "1", 6, "Acme,2024-01-02,C,A,1,0,0,0")
+    assert impressions(model) == {("01-02", "C"): 1}
 
 
-def test_only_the_latest_run_of_a_key() -> None:
-    world = model()
-    deliver(world, "1", 1, "Acme,2024-01-02,C,A,1,0,0,0", "Acme,2024-01-03,C,A,2,0,0,0")
-    second = deliver(world, "1", 2, "Acme,2024-01-03,C,A,4,0,0,0")
-    assert impressions(world) == {("01-03", "C"): 4}  # the second of January vanished with its file
-    empty = deliver(world, "1", 3)
-    assert impressions(world) == {}
+def test_only_the_latest_run_of_a_key_is_in_force() -> None:
+    model = new_model()
+    deliver(model, "1", 1, "Acme,2024-01-02,C,A,1,0,0,0", "Acme,2024-01-03,C,A,2,0,0,0")
+    second = deliver(model, "1", 2, "Acme,2024-01-03,C,A,4,0,0,0")
+    assert impressions(model) == {("01-03", "C"): 4}  # the new version has no rows for the second of January
+    empty = deliver(model, "1", 3)
+    assert impressions(model) == {}
     empty.retracted = True
-    assert impressions(world) == {("01-03", "C"): 4}
+    assert impressions(model) == {("01-03", "C"): 4}
     second.retracted = True
-    assert impressions(world) == {("01-02", "C"): 1, ("01-03", "C"): 2}
-    assert world.load() == []
+    assert impressions(model) == {("01-02", "C"): 1, ("01-03", "C"): 2}
+    assert model.load() == []
 
 
 def test_a_failed_correction_changes_nothing() -> None:
-    world = model()
-    deliver(world, "1", 1, "Acme,2024-01-02,C,A,1,0,0,0")
-    deliver(world, "1", 2, "Acme,x,C,A,2,0,0,0")
-    assert impressions(world) == {("01-02", "C"): 1}
+    model = new_model()
+    deliver(model, "1", 1, "Acme,2024-01-02,C,A,1,0,0,0")
+    deliver(model, "1", 2, "Acme,x,C,A,2,0,0,0")
+    assert impressions(model) == {("01-02", "C"): 1}
 
 
-def test_parts_of_an_append_feed() -> None:
-    world = model(redelivery="append")
+def test_the_parts_of_an_append_feed_add_up() -> None:
+    model = new_model(redelivery="append")
     row = "Acme,2024-01-02,C,A,1,0,0,0"
-    deliver(world, "1", 1, row)
-    deliver(world, "2", 2, "Acme,2024-01-02,C,A,2,0,0,0")
-    deliver(world, "3", 3, row)  # the content of 1: the first counts
-    assert impressions(world) == {("01-02", "C"): 3}
-    world.feeds["a"]["redelivery"] = "replace"  # today's value governs all runs
-    assert impressions(world) == {("01-02", "C"): 1}
+    deliver(model, "1", 1, row)
+    deliver(model, "2", 2, "Acme,2024-01-02,C,A,2,0,0,0")
+    deliver(model, "3", 3, row)  # the same content as 1: only the first is in force
+    assert impressions(model) == {("01-02", "C"): 3}
+    model.feeds["a"]["redelivery"] = "replace"  # the current value applies to all runs
+    assert impressions(model) == {("01-02", "C"): 1}
 
 
-def test_the_client_of_a_key_keeps_parts_apart_only_where_the_feed_takes_it_from_there() -> None:
-    world = model(redelivery="append", key_pattern="/(?P<client>[^/]+)/", client={"key_group": "client"})
+def test_parts_with_equal_content_are_kept_per_client_only_if_the_key_names_the_client() -> None:
+    model = new_model(redelivery="append", key_pattern="/(?P<client>[^/]+)/", client={"key_group": "client"})
     for key in ("acme/1", "beta/1"):
-        deliver(world, key, 1, "Acme,2024-01-02,C,A,1,0,0,0")
-    world.feeds["a"]["client"] = {"column": "Client"}
-    assert sum(row.impressions or 0 for row in world.daily().values()) == 1
+        deliver(model, key, 1, "Acme,2024-01-02,C,A,1,0,0,0")
+    model.feeds["a"]["client"] = {"column": "Client"}
+    assert sum(row.impressions or 0 for row in model.daily().values()) == 1
 
 
-def test_equal_parts_of_two_clients_both_count() -> None:
-    world = model(redelivery="append", key_pattern="/(?P<client>[^/]+)/", client={"key_group": "client"})
+def test_equal_parts_of_two_clients_are_both_in_force() -> None:
+    model = new_model(redelivery="append", key_pattern="/(?P<client>[^/]+)/", client={"key_group": "client"})
     for key in ("acme/1", "acme/2", "beta/1"):
-        deliver(world, key, 1, "-,2024-01-02,C,A,1,0,0,0")
-    assert sum(row.impressions or 0 for row in world.daily().values()) == 2
+        deliver(model, key, 1, "-,2024-01-02,C,A,1,0,0,0")
+    assert sum(row.impressions or 0 for row in model.daily().values()) == 2
 
 
 def test_feeds_add_up_and_equal_row_keys_are_summed() -> None:
-    world = Model({"a": FEED, "b": {**FEED, "location": "s3://drops/b/"}})
-    world.clients = {ACME: "Acme"}
+    model = Model({"a": FEED, "b": {**FEED, "location": "s3://drops/b/"}})
+    model.clients = {ACME: "Acme"}
     row = "Acme,2024-01-02,C,A,1,2,3,0.10"
-    world.put("drops", "a/1", csv(row, row), at(1), "1")
-    world.put("drops", "b/1", csv(row), at(2), "1")
-    world.load()
-    (figures,) = world.daily().values()
+    model.put("drops", "a/1", csv(row, row), at(1), "1")
+    model.put("drops", "b/1", csv(row), at(2), "1")
+    model.load()
+    (figures,) = model.daily().values()
     assert (figures.impressions, figures.clicks, figures.conversions, figures.revenue) == (
         3,
         6,
@@ -471,63 +471,63 @@ def test_feeds_add_up_and_equal_row_keys_are_summed() -> None:
     )
 
 
-def test_aliases() -> None:
-    world = model()
+def test_an_alias_replaces_a_name_and_a_clients_own_takes_precedence() -> None:
+    model = new_model()
     deliver(
-        world,
+        model,
         "1",
         1,
         *(f"{who},2024-01-02,{name},A,1,0,0,0" for who in ("Acme", "Beta") for name in ("Old", "New")),
     )
-    world.aliases = [
+    model.aliases = [
         ("", "campaign", "Old", "New"),
         ("beta", "campaign", "Old", "Own"),
         ("", "creative", "Old", "X"),
     ]
-    assert {path[:2]: row.impressions for (_, path), row in world.daily().items()} == {
+    assert {path[:2]: row.impressions for (_, path), row in model.daily().items()} == {
         (ACME, "New"): 2,
         (BETA, "Own"): 1,
         (BETA, "New"): 1,
     }
-    assert world.dimensions()["campaign"] == {(ACME, "New"), (BETA, "Own"), (BETA, "New")}
+    assert model.dimensions()["campaign"] == {(ACME, "New"), (BETA, "Own"), (BETA, "New")}
 
 
 # The marts
 
 
-def test_dimensions_keep_what_is_superseded_and_lose_what_is_retracted() -> None:
-    world = model()
-    first = deliver(world, "1", 1, "Acme,2024-01-02,C,A,1,0,0,0")
-    deliver(world, "1", 2, "Acme,2024-01-02,D,A,1,0,0,0")
-    assert world.dimensions() == {
+def test_dimensions_keep_superseded_names_and_lose_retracted_ones() -> None:
+    model = new_model()
+    first = deliver(model, "1", 1, "Acme,2024-01-02,C,A,1,0,0,0")
+    deliver(model, "1", 2, "Acme,2024-01-02,D,A,1,0,0,0")
+    assert model.dimensions() == {
         "campaign": {(ACME, "C"), (ACME, "D")},
         "strategy": {(ACME, "C", "(not set)"), (ACME, "D", "(not set)")},
         "placement": {(ACME, "C", "(not set)", "(not set)"), (ACME, "D", "(not set)", "(not set)")},
         "creative": {(ACME, "C", "(not set)", "(not set)", "A"), (ACME, "D", "(not set)", "(not set)", "A")},
     }
     first.retracted = True
-    assert world.dimensions()["campaign"] == {(ACME, "D")}
+    assert model.dimensions()["campaign"] == {(ACME, "D")}
 
 
-def test_the_rate_in_force() -> None:
-    world = model()
-    assert world.cpm(ACME, TUESDAY) is None
-    world.rates = {
+def test_the_cpm_in_force_has_the_latest_effective_date_up_to_the_day() -> None:
+    model = new_model()
+    assert model.cpm(ACME, TUESDAY) is None
+    model.cpms = {
         (ACME, None): Decimal("1.0000"),
         (ACME, TUESDAY): Decimal("2.0000"),
         (ACME, date(2024, 1, 5)): Decimal("3.0000"),
         (BETA, date(2024, 1, 5)): Decimal("9.0000"),
     }
     days = [TUESDAY - timedelta(1), TUESDAY, date(2024, 1, 4), date(2024, 1, 5)]
-    assert [world.cpm(ACME, on) for on in days] == [Decimal(cpm) for cpm in (1, 2, 2, 3)]
-    assert world.cpm(BETA, TUESDAY) is None
+    assert [model.cpm(ACME, on) for on in days] == [Decimal(cpm) for cpm in (1, 2, 2, 3)]
+    assert model.cpm(BETA, TUESDAY) is None
 
 
-def test_one_row_of_daily_metrics() -> None:
-    world = model()
-    world.rates = {(ACME, None): Decimal("2.5000")}
-    deliver(world, "1", 1, "Acme,2024-01-02,C,A,1234,7,3,100.00")
-    assert world.daily() == {
+def test_a_row_of_daily_metrics_has_spend_and_ratios() -> None:
+    model = new_model()
+    model.cpms = {(ACME, None): Decimal("2.5000")}
+    deliver(model, "1", 1, "Acme,2024-01-02,C,A,1234,7,3,100.00")
+    assert model.daily() == {
         (TUESDAY, (ACME, "C", "(not set)", "(not set)", "A")): Figures(
             impressions=1234,
             clicks=7,
@@ -542,11 +542,11 @@ def test_one_row_of_daily_metrics() -> None:
     }
 
 
-def test_without_a_rate_spend_is_null_and_never_zero() -> None:
-    world = model()
-    deliver(world, "1", 1, "Acme,2024-01-02,C,A,1000,1,1,5", "Beta,2024-01-02,C,A,0,0,0,5")
-    world.rates = {(BETA, None): Decimal("1.0000")}
-    without, free = world.daily().values()
+def test_without_a_cpm_spend_is_null_and_never_zero() -> None:
+    model = new_model()
+    deliver(model, "1", 1, "Acme,2024-01-02,C,A,1000,1,1,5", "Beta,2024-01-02,C,A,0,0,0,5")
+    model.cpms = {(BETA, None): Decimal("1.0000")}
+    without, free = model.daily().values()
     assert (without.spend, without.cpc, without.cpa, without.roas, without.ctr) == (
         None,
         None,
@@ -564,18 +564,18 @@ def test_without_a_rate_spend_is_null_and_never_zero() -> None:
 
 
 def test_a_figure_that_does_not_fit_is_null() -> None:
-    world = model()
-    world.rates = {(ACME, None): Decimal("100000.0000")}
+    model = new_model()
+    model.cpms = {(ACME, None): Decimal("100000.0000")}
     big = "Acme,2024-01-02,C,A,9223372036854775807,5,0,9999999999.99"
     deliver(
-        world,
+        model,
         "1",
         1,
         big,
         "Acme,2024-01-02,C,A,1,5,0,0.01",
         big.replace(",C,A,", ",D,A,").replace("9223372036854775807", "100000000"),
     )
-    summed, one = world.daily().values()
+    summed, one = model.daily().values()
     assert (summed.impressions, summed.clicks, summed.revenue, summed.spend, summed.ctr) == (
         None,
         10,
@@ -590,21 +590,21 @@ def test_a_figure_that_does_not_fit_is_null() -> None:
     )  # spend 10,000,000,000
 
 
-def test_weeks_and_months() -> None:
-    world = model()
-    world.rates = {(ACME, None): Decimal("10.0000"), (BETA, date(2024, 1, 30)): Decimal("10.0000")}
+def test_weeks_and_months_sum_daily_metrics() -> None:
+    model = new_model()
+    model.cpms = {(ACME, None): Decimal("10.0000"), (BETA, date(2024, 1, 30)): Decimal("10.0000")}
     deliver(
-        world,
+        model,
         "1",
         1,
         "Acme,2024-01-28,C,A,100,1,0,1",  # a Sunday
         "Acme,2024-01-29,C,A,100,1,1,2",  # a Monday
         "Acme,2024-01-31,C,A,200,2,1,4",
         "Acme,2024-02-01,D,B,300,0,0,6",
-        "Beta,2024-01-29,C,A,100,1,1,2",  # before Beta has a rate
+        "Beta,2024-01-29,C,A,100,1,1,2",  # before Beta has a CPM
         "Beta,2024-01-31,C,A,100,1,1,2",
     )
-    weeks = world.weekly(by_name)
+    weeks = model.weekly(by_name)
     assert {group: (row["impressions"], row["revenue"], row["spend"]) for group, row in weeks.items()} == {
         (ACME, date(2024, 1, 22), date(2024, 1, 28)): (100, 1, 1),
         (ACME, date(2024, 1, 29), date(2024, 2, 4)): (600, 12, 6),
@@ -616,7 +616,7 @@ def test_weeks_and_months() -> None:
     assert [
         (item["rank"], item["name"], item["revenue"], item["spend"]) for item in week["top_campaigns"]
     ] == [
-        (1, "C", Decimal(6), Decimal(3)),  # revenue and spend equal those of D: the id decides below
+        (1, "C", Decimal(6), Decimal(3)),  # revenue and spend equal D's: the id decides
         (2, "D", Decimal(6), Decimal(3)),
     ]
     assert [item["id"] for item in week["top_creatives"]] == [
@@ -624,24 +624,24 @@ def test_weeks_and_months() -> None:
         f"{ACME}/D/(not set)/(not set)/B",
     ]
     assert {
-        group[1:]: row["impressions"] for group, row in world.monthly(by_name).items() if group[0] == ACME
+        group[1:]: row["impressions"] for group, row in model.monthly(by_name).items() if group[0] == ACME
     } == {
         (date(2024, 1, 1), date(2024, 1, 31)): 400,
         (date(2024, 2, 1), date(2024, 2, 29)): 300,
     }
 
 
-def test_the_order_and_length_of_top_lists() -> None:
-    world = model()
-    world.rates = {(ACME, None): Decimal("1000.0000")}
+def test_top_lists_are_ranked_and_limited_to_top_n() -> None:
+    model = new_model()
+    model.cpms = {(ACME, None): Decimal("1000.0000")}
     deliver(
-        world,
+        model,
         "1",
         1,
         *(f"Acme,2024-01-02,C{n:02},A,{imps},0,0,{n // 3}" for n, imps in enumerate([1, 2, 2] * 4)),
     )
-    (week,) = world.weekly(by_name).values()
+    (week,) = model.weekly(by_name).values()
     expected = ["C10", "C11", "C09", "C07", "C08", "C06", "C04", "C05", "C03", "C01"]
     assert [item["name"] for item in week["top_campaigns"]] == expected
-    (short,) = world.weekly(by_name, top_n=2).values()
+    (short,) = model.weekly(by_name, top_n=2).values()
     assert [item["rank"] for item in short["top_campaigns"]] == [1, 2]

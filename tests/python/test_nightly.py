@@ -1,4 +1,4 @@
-"""The night, on Prefect's test harness, a real PostgreSQL and moto's S3."""
+"""The nightly flow, on Prefect's test harness, a real PostgreSQL and moto's S3."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from loader.agency.clients import add_client
 from loader.database import libpq
 from loader.database.connection import Database, connect
 from loader.ingestion.ingest import Result
-from loader.nightly.night import NightError, days_recomputed, markdown, message, only_night
+from loader.nightly.outcome import NightlyError, days_recomputed, markdown, message, only_nightly_flow
 from loader.nightly.transform import NodeResult
 
 FEEDS = r"""
@@ -29,18 +29,22 @@ BROKEN = "Something,Else\n1,2\n"
 
 
 @pytest.fixture
-def night(database: Database, s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+def nightly_database(
+    database: Database, s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Database]:
     feeds = tmp_path / "feeds.yml"
     feeds.write_text(FEEDS)
     monkeypatch.setenv("MEDIA_FEEDS", f"{feeds}")
     s3.bucket()
     with connect(database) as connection:
         add_client(connection, "Acme")
-    with libpq.replaced(database.env):
+    with libpq.environment(database.env):
         yield database
 
 
-def test_a_broken_file_fails_the_night_but_stops_nothing(night: Database, s3: S3) -> None:
+def test_a_broken_file_fails_the_flow_but_other_files_are_loaded_and_built(
+    nightly_database: Database, s3: S3
+) -> None:
     from prefect.client.orchestration import get_client
     from prefect.testing.utilities import prefect_test_harness
 
@@ -55,37 +59,39 @@ def test_a_broken_file_fails_the_night_but_stops_nothing(night: Database, s3: S3
     assert state.is_failed()
     assert state.message and "s3://drops/ttd/2025-01-03.csv: " in state.message
     assert "2025-01-02.csv" not in state.message
-    with connect(night) as connection:
+    with connect(nightly_database) as connection:
         found = connection.execute("select sum(impressions), count(*) from media.daily_metrics").fetchone()
     assert found == (100, 1)
-    assert "2025-01-02.csv (ttd): 1 rows" in artifacts["night"]
-    assert "1 days of a client" in artifacts["night"]
-    files = {row["uri"]: row["status"] for row in json.loads(artifacts["night-files"])}
+    assert "2025-01-02.csv (ttd): 1 row" in artifacts["nightly"]
+    assert "1 day (counted per client)" in artifacts["nightly"]
+    files = {row["uri"]: row["status"] for row in json.loads(artifacts["nightly-files"])}
     assert sorted(files.values()) == ["failed", "loaded"]
-    nodes = {row["node"]: row for row in json.loads(artifacts["night-dbt-nodes"])}
+    nodes = {row["node"]: row for row in json.loads(artifacts["nightly-dbt-nodes"])}
     assert nodes["daily_metrics"]["state"] == "success"
     assert nodes["daily_metrics"]["seconds"] > 0
 
 
-def test_two_nights_never_overlap(night: Database, s3: S3) -> None:
+def test_two_nightly_flows_never_overlap(nightly_database: Database, s3: S3) -> None:
     from flows.nightly import nightly
 
     s3.put("ttd/2025-01-02.csv", GOOD)
-    with only_night(night), pytest.raises(NightError, match="another night"):
+    with only_nightly_flow(nightly_database), pytest.raises(NightlyError, match="another nightly flow"):
         nightly.fn()
-    with connect(night) as connection:
+    with connect(nightly_database) as connection:
         assert connection.execute("select count(*) from media.ingestion_logs").fetchone() == (0,)
-    with only_night(night):
+    with only_nightly_flow(nightly_database):
         pass
 
 
-def test_a_list_of_another_build_is_not_counted(night: Database) -> None:
-    assert days_recomputed(night, []) == 0
-    assert days_recomputed(night, [NodeResult("int_days_to_rebuild", "error", "x", 0.1, None)]) == 0
+def test_the_work_list_of_another_build_is_not_counted(nightly_database: Database) -> None:
+    assert days_recomputed(nightly_database, []) == 0
+    assert (
+        days_recomputed(nightly_database, [NodeResult("int_days_to_rebuild", "error", "x", 0.1, None)]) == 0
+    )
 
 
-def test_a_strangers_name_is_shown_as_it_is() -> None:
-    page = markdown([Result("f", "s3://b/<b>*x*", "loaded", "1 rows", loaded=1)], [], 0, [])
+def test_markdown_and_html_in_a_key_are_escaped() -> None:
+    page = markdown([Result("f", "s3://b/<b>*x*", "loaded", "1 row", loaded=1)], [], 0, [])
     assert r"s3://b/&lt;b&gt;\*x\*" in page
 
 

@@ -1,3 +1,5 @@
+"""Reading files: cells, rejected rows, encodings, compression."""
+
 from __future__ import annotations
 
 import bz2
@@ -48,7 +50,7 @@ def read(content: str | bytes, declared: Feed, key_client: str | None = None) ->
 
 
 def cell(column: str, text: str, **form: Any) -> str | None:
-    """Returns what a cell becomes, or the reason why its row is rejected."""
+    """Returns a cell's staged value, or the reason why its row is rejected."""
     quoted = '"' + text.replace('"', '""') + '"'
     mapped = {"date": "Date", "impressions": "Imps"} | {column: "X"}
     (row,) = read(f"Date,Imps,X\n2024-01-05,1,{quoted}\n", feed(mapped, **form))
@@ -57,13 +59,13 @@ def cell(column: str, text: str, **form: Any) -> str | None:
     return row.reason if isinstance(row, Reject) else row[order.index(column)]
 
 
-def test_what_is_not_mapped_is_not_set_zero_or_null() -> None:
+def test_an_unmapped_column_is_not_set_zero_or_null() -> None:
     assert read("Date,Imps,Campaign\n2024-01-05,5,A\n", feed()) == [
         (ACME, "2024-01-05", "A", "(not set)", "(not set)", "(not set)", "5", "0", None, "0", "0.00")
     ]
 
 
-def test_constants_and_positions() -> None:
+def test_a_column_can_be_a_constant_or_a_position() -> None:
     mapped = {"date": "Date", "impressions": {"position": 3}, "campaign_name": {"constant": " Brand "}}
     (row,) = read("Date,N,N\n2024-01-05,1,2\n", feed(mapped))
     assert (row[6], row[2]) == ("2", "Brand") if isinstance(row, tuple) else False
@@ -80,21 +82,21 @@ def test_constants_and_positions() -> None:
         *[("9" * 5_000, "number"), ("0" * 5_000, "0"), (" " * 5_000 + "x", "number"), ("1\0", "number")],
     ],
 )
-def test_counts(text: str, value: str) -> None:
+def test_counts_are_read_or_rejected(text: str, value: str) -> None:
     assert cell("clicks", text) == value
 
 
-@pytest.mark.parametrize("odd", ["9223372036854775808", "1" * 30, "1\n2", "01x", "-1", "1.5"])
-def test_a_bad_count_is_seen_among_good_ones(odd: str) -> None:
+@pytest.mark.parametrize("bad_count", ["9223372036854775808", "1" * 30, "1\n2", "01x", "-1", "1.5"])
+def test_a_bad_count_is_found_among_good_ones(bad_count: str) -> None:
     for place in range(20):
         counts = [f"{10**digits}" for digits in range(18)] + ["0", "7"]
-        counts.insert(place, odd)
+        counts.insert(place, bad_count)
         rows = "".join(f'2024-01-05,"{count}",A\n' for count in counts)
         (bad,) = [row for row in read(f"Date,Imps,Campaign\n{rows}", feed()) if isinstance(row, Reject)]
         assert (bad.reason, bad.line) == ("number", place + 2)
 
 
-def test_fractional_counts_are_rounded_where_the_feed_says_so() -> None:
+def test_fractional_counts_are_rounded_if_the_feed_says_so() -> None:
     assert cell("clicks", "1.5", fractional="round") == "2"
     assert cell("clicks", "2.49", fractional="round") == "2"
     assert cell("clicks", "-0.1", fractional="round") == "number"
@@ -109,16 +111,16 @@ def test_fractional_counts_are_rounded_where_the_feed_says_so() -> None:
         *[("9999999999.99", "9999999999.99"), ("9999999999.995", "number"), ("5%", "number")],
     ],
 )
-def test_revenue(text: str, value: str) -> None:
+def test_revenue_is_read_or_rejected(text: str, value: str) -> None:
     assert cell("conversion_revenue", text, currency="$") == value
 
 
-def test_revenue_with_a_decimal_comma() -> None:
+def test_revenue_with_a_decimal_comma_is_read() -> None:
     assert cell("conversion_revenue", "1.234,5 €", decimal=",", currency="€") == "1234.50"
     assert cell("conversion_revenue", "1,234.5", decimal=",") == "number"
 
 
-def test_ctr() -> None:
+def test_ctr_is_read_or_rejected() -> None:
     cases = {"": None, "-": None, "2.5%": "0.025000", "0.0000005": "0.000001", "0.5 %": "0.005000"}
     assert {text: cell("ctr", text) for text in cases} == cases
     assert (cell("ctr", "1000000"), cell("ctr", "999999.9999994")) == ("number", "999999.999999")
@@ -131,11 +133,11 @@ def test_ctr() -> None:
         *[("1999-12-31", "date"), ("05.01.2024", "date"), ("", "date"), ("2024-02-30", "date")],
     ],
 )
-def test_dates(text: str, value: str) -> None:
+def test_dates_are_read_or_rejected(text: str, value: str) -> None:
     assert cell("date", text) == value
 
 
-def test_names_are_trimmed_and_normalised() -> None:
+def test_names_are_trimmed_and_normalized() -> None:
     assert cell("creative_name", "  Cafe\u0301\n") == "Café"
     assert cell("creative_name", " \t ") == "(not set)"
     assert cell("creative_name", "é" * 255) == "é" * 255
@@ -143,7 +145,7 @@ def test_names_are_trimmed_and_normalised() -> None:
     assert cell("creative_name", "x" * 300_000) == "name"
 
 
-def test_the_first_reason_that_applies_is_given_with_line_and_text() -> None:
+def test_a_reject_has_the_first_reason_that_applies_its_line_and_its_text() -> None:
     long = "n" * 256
     content = (
         f'Date,Imps,Campaign,Who\n\n  \nx,y,{long},Z\r\n2024-01-05,y,"two\nlines",Z\n'
@@ -160,12 +162,12 @@ def test_the_first_reason_that_applies_is_given_with_line_and_text() -> None:
     assert len(found) == 7 and isinstance(found[-1], tuple)
 
 
-def test_a_very_long_raw_line_is_cut() -> None:
+def test_a_very_long_raw_line_is_shortened() -> None:
     (reject,) = read(f"Date,Imps,Campaign\nx,1,{'n' * 500_000}\n", feed())
     assert isinstance(reject, Reject) and len(reject.raw) < 11_000 and "500,004 characters" in reject.raw
 
 
-def test_a_client_of_the_key_or_by_name() -> None:
+def test_the_client_can_come_from_the_key_or_the_feed() -> None:
     content = "Date,Imps,Campaign\n2024-01-05,1,A\n2024-01-05,1,B\n"
     by_key = feed(client={"key_group": "group"})
     assert [row[0] for row in read(content, by_key, ACME.upper()) if isinstance(row, tuple)] == [ACME] * 2
@@ -176,14 +178,14 @@ def test_a_client_of_the_key_or_by_name() -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1", "cp1252", "utf-32", "shift_jis"])
-def test_encodings(encoding: str) -> None:
+def test_declared_encodings_are_read(encoding: str) -> None:
     name = "東京" if encoding == "shift_jis" else "Café"
     content = f"Date,Imps,Campaign\r\n2024-01-05,1,{name}\r\n".encode(encoding)
     (row,) = read(content, feed(encoding="utf-8" if encoding == "utf-8-sig" else encoding))
     assert isinstance(row, tuple) and row[2] == name
 
 
-def test_header_row_delimiter_and_a_header_without_rows() -> None:
+def test_header_row_and_delimiter_are_respected() -> None:
     content = "Report of the day\n\nDate;Imps;Campaign\n"
     assert read(content, feed(delimiter=";", header_row=3)) == []
     (row,) = read(f"{content}x;1;A\n", feed(delimiter=";", header_row=3))
@@ -195,17 +197,17 @@ GZIP = gzip.compress(ROW, mtime=0)
 
 
 @pytest.mark.parametrize(
-    ("content", "form", "told"),
+    ("content", "form", "message"),
     [
         (b"", {}, "empty"),
         (gzip.compress(b"", mtime=0), {}, "empty"),
         (b"\xef\xbb\xbf", {}, "no header"),
         (ROW, {"header_row": 9}, "header_row"),
         (b"Date,Imps\n", {}, 'campaign_name .*"Campaign".*it has Date, Imps'),
-        (b"Date,Imps,Imps,Campaign\n", {}, r"impressions .*positions 2, 3: write \{position: 2\}"),
-        (ROW * 20_000 + b"\xff", {}, "line 40001 is not utf-8"),
-        (b"Date,Imps,Campaign\n2024-01-05,1,\xc3", {}, "line 2 is not utf-8"),
-        (b"Date,Imps,Campaign\n\n\n\xff\n", {}, "line 4 is not utf-8"),
+        (b"Date,Imps,Imps,Campaign\n", {}, r"impressions .*positions 2, 3: .*\{position: 2\}"),
+        (ROW * 20_000 + b"\xff", {}, "line 40001 is not valid utf-8"),
+        (b"Date,Imps,Campaign\n2024-01-05,1,\xc3", {}, "line 2 is not valid utf-8"),
+        (b"Date,Imps,Campaign\n\n\n\xff\n", {}, "line 4 is not valid utf-8"),
         (ROW, {"encoding": "klingon"}, "encoding 'klingon' is unknown"),
         (ROW, {"encoding": "hex"}, "encoding 'hex' is unknown"),
         (ROW + b'"' + b"x\n" * 600_000, {}, "record that starts at line 3 .*quotes"),
@@ -219,12 +221,12 @@ GZIP = gzip.compress(ROW, mtime=0)
         (b"PK\x03\x04 and no more", {}, "zip archive cannot be read"),
     ],
 )
-def test_a_file_that_cannot_be_loaded(content: bytes, form: dict[str, Any], told: str) -> None:
-    with pytest.raises(ContentError, match=told):
+def test_a_bad_file_fails_with_a_message(content: bytes, form: dict[str, Any], message: str) -> None:
+    with pytest.raises(ContentError, match=message):
         read(content, feed(**form))
 
 
-def test_a_position_beyond_the_header() -> None:
+def test_a_position_beyond_the_header_fails_the_file() -> None:
     with pytest.raises(ContentError, match="position 7, but the header has 3"):
         read(ROW, feed({"date": "Date", "impressions": {"position": 7}}))
 
@@ -237,7 +239,7 @@ def zipped(*names: str) -> bytes:
     return target.getvalue()
 
 
-def test_compression_is_seen_from_the_content() -> None:
+def test_compression_is_detected_from_the_content() -> None:
     half = len(ROW) // 2
     members = gzip.compress(ROW[:half], mtime=0) + gzip.compress(ROW[half:], mtime=0) + b"\0" * 9
     packings = (ROW, GZIP, members, bz2.compress(ROW), lzma.compress(ROW), zstandard.compress(ROW))
@@ -249,13 +251,13 @@ def test_compression_is_seen_from_the_content() -> None:
             read(archive, feed())
 
 
-def test_a_broken_connection_is_not_taken_for_a_broken_archive() -> None:
-    class Cut(io.BytesIO):
+def test_a_broken_connection_is_not_reported_as_a_broken_archive() -> None:
+    class BrokenStream(io.BytesIO):
         def read(self, size: int | None = -1, /) -> bytes:
             if self.tell() >= 10:
-                raise ConnectionResetError("cut")
+                raise ConnectionResetError("reset")
             return super().read(size)
 
     for packed in (bz2.compress(ROW), GZIP, zipped("a.csv")):
         with pytest.raises(ConnectionResetError):
-            decompressed(cast(BinaryIO, Cut(packed))).read()
+            decompressed(cast(BinaryIO, BrokenStream(packed))).read()

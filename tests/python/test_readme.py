@@ -26,7 +26,7 @@ FENCE = re.compile(r"^ *```(\w+)[^\n]*\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
 PROGRAMS = ("media", "make", "dbt")
 HELP = ("-h", "--help")
 FOLDERS = ("bi", "docs", "flows", "loader", "macros", "models", "seeds", "tests")
-MADE = {"profiles.yml", "roles.sql"}
+CREATED_FILES = {"profiles.yml", "roles.sql"}
 """Files that the pages name and that commands create."""
 
 
@@ -41,7 +41,7 @@ def prose_of(page: Path) -> str:
 
 
 def help_lines(command: Any, path: str = "media") -> list[str]:
-    """Gives what the list says of a command: how it is typed, and the first line of its help."""
+    """Returns a command's lines in docs/commands.md: how to type it, and the first line of its help."""
     if hasattr(command, "commands"):
         groups = [help_lines(child, f"{path} {name}") for name, child in command.commands.items()]
         own = [[f"{path} {option.opts[0]}", f"    {option.help}"] for option in command.params]
@@ -50,7 +50,7 @@ def help_lines(command: Any, path: str = "media") -> list[str]:
 
 
 def typed(parameter: Any) -> str:
-    """Gives an argument or option as the list writes it."""
+    """Returns an argument or option as docs/commands.md shows it."""
     if parameter.param_type_name == "argument":
         name = parameter.name.upper()
         return name if parameter.required else f"[{name}]"
@@ -58,13 +58,13 @@ def typed(parameter: Any) -> str:
     return f"[{option}]" if parameter.is_flag else f"[{option} {parameter.metavar or parameter.name.upper()}]"
 
 
-def test_the_list_of_commands_is_that_of_the_code() -> None:
+def test_docs_commands_md_lists_every_command() -> None:
     expected = "\n".join(help_lines(typer.main.get_command(cli.app)))
     assert f"```text\n{expected}\n```" in text_of(CHECKOUT / "docs" / "commands.md"), expected
 
 
 def commands_of(page: Path) -> Iterator[tuple[list[str], bool]]:
-    """Yields the words of each command that a page names, and whether it is complete (a line of a block)."""
+    """Yields the words of each command in a page, and whether it is complete (a line of a block)."""
     for kind, block in FENCE.findall(text_of(page)):
         lines = block.replace("\\\n", " ").splitlines() if kind in ("sh", "console") else []
         for line in lines:
@@ -75,29 +75,29 @@ def commands_of(page: Path) -> Iterator[tuple[list[str], bool]]:
             yield shlex.split(code), False
 
 
-def wrong_with(words: list[str], complete: bool) -> Iterator[str]:
-    """Yields what the code does not know of a command."""
+def command_problems(words: list[str], complete: bool) -> Iterator[str]:
+    """Yields the parts of a command that do not exist."""
     program, *rest = [word for word in words if word not in ("…", "&&")]
     if program.startswith(".venv/bin/"):
         program = program.removeprefix(".venv/bin/")
         if not Path(sys.executable).with_name(program).exists():
             yield f"{program} is not installed"
     if program == "media":
-        yield from wrong_arguments(typer.main.get_command(cli.app), rest, complete)
+        yield from argument_problems(typer.main.get_command(cli.app), rest, complete)
     elif program == "dbt":
-        yield from wrong_arguments(dbt, rest, False)
+        yield from argument_problems(dbt, rest, False)
     elif program == "make":
-        yield from wrong_target(rest)
+        yield from make_problems(rest)
     elif program == "pytest":
         paths = [word for word in rest if word.startswith("tests/")]
         yield from (f"{path} does not exist" for path in paths if not any(CHECKOUT.glob(path)))
 
 
-def wrong_arguments(command: Any, words: list[str], complete: bool) -> Iterator[str]:
+def argument_problems(command: Any, words: list[str], complete: bool) -> Iterator[str]:
     while hasattr(command, "commands") and words and not words[0].startswith("-"):
         name, *words = words
         if name not in command.commands:
-            yield f"there is no command {name}"
+            yield f"no such command: {name}"
             return
         command = command.commands[name]
     if command.context_settings.get("ignore_unknown_options"):
@@ -118,8 +118,8 @@ def wrong_arguments(command: Any, words: list[str], complete: bool) -> Iterator[
         yield f"{command.name} takes {len(arguments)} arguments, not {positional}"
 
 
-def wrong_target(words: list[str]) -> Iterator[str]:
-    told = subprocess.run(["make", "help"], cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
+def make_problems(words: list[str]) -> Iterator[str]:
+    output = subprocess.run(["make", "help"], cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
     for word in words:
         name, is_setting, value = word.partition("=")
         if is_setting:
@@ -128,29 +128,29 @@ def wrong_target(words: list[str]) -> Iterator[str]:
             file = CHECKOUT / ("tests/bench/__main__.py" if "bench" in words else "tests/soak.py")
             options = [option for option in shlex.split(value) if option.startswith("--")]
             yield from (f"no option {option}" for option in options if f'"{option}"' not in text_of(file))
-        elif f"make {name} " not in told:
-            yield f"there is no target {name}"
+        elif f"make {name} " not in output:
+            yield f"no such target: {name}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_command_that_a_page_names_exists(page: Path) -> None:
+def test_every_command_in_a_page_exists(page: Path) -> None:
     wrong = [
         f"{shlex.join(words)}: {problem}"
         for words, complete in commands_of(page)
         if words
-        for problem in wrong_with(words, complete)
+        for problem in command_problems(words, complete)
     ]
     assert not wrong
 
 
 def anchors_of(page: Path) -> set[str]:
-    """Returns the anchors of a page's headings, as GitHub makes them."""
+    """Returns the anchors that GitHub gives a page's headings."""
     headings = re.findall(r"^#+ (.*)$", prose_of(page), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
+def test_every_link_in_a_page_works(page: Path) -> None:
     wrong = []
     for link in re.findall(r"\]\((?!http)([^)\s]+)\)", prose_of(page)):
         path, _, anchor = link.partition("#")
@@ -163,11 +163,11 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
 @cache
 def file_names() -> frozenset[str]:
     found = {path.name for folder in FOLDERS for path in (CHECKOUT / folder).rglob("*")}
-    return frozenset(found | {path.name for path in CHECKOUT.iterdir()} | MADE)
+    return frozenset(found | {path.name for path in CHECKOUT.iterdir()} | CREATED_FILES)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_path_that_a_page_names_exists(page: Path) -> None:
+def test_every_path_in_a_page_exists(page: Path) -> None:
     named = re.findall(r"`([\w.*/-]+)`", prose_of(page))
     within = [path for path in named if path.split("/")[0] in FOLDERS and "/" in path]
     files = [name for name in named if re.fullmatch(r"[\w-]+\.(py|sql|yml|yaml|md|csv|toml|txt)", name)]
@@ -185,5 +185,5 @@ def test_the_readme_and_the_decisions_stay_short() -> None:
     assert len(text_of(DECISIONS).split()) < 900
 
 
-def test_no_page_cites_a_document_that_is_not_here() -> None:
+def test_no_page_mentions_a_document_outside_the_project() -> None:
     assert not [page.name for page in PAGES if re.search("specification", text_of(page), re.IGNORECASE)]

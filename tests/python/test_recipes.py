@@ -1,4 +1,4 @@
-"""Each recipe of docs/changing.md works as it is written, and leaving out any of its steps is noticed."""
+"""Each recipe in docs/changing.md works as written, and leaving out any of its steps fails a check."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 import psycopg
 import pytest
 from conftest import S3
-from product import Product, fresh_database, product
+from product import Product, fresh_database, fresh_product
 from recipes import Copy, files, recipe
 from test_releases import EMPTY, differences_after_migration, undeclared
-from test_transform import SILENT
+from test_transform import UNCOMMENTED
 
 from loader.database.connection import connect
 from loader.database.migrate import migrate
@@ -52,11 +52,13 @@ def feed(**columns: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def history(server: Server, moto_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
-    """Gives a product as it is before a recipe: one file loaded and built, and a second one in S3."""
+def built_product(
+    server: Server, moto_server: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Product]:
+    """Yields a product before a recipe: one file is loaded and built, a second one is in S3."""
     with pytest.MonkeyPatch.context() as patch:
-        (s3,) = S3.named(moto_server, patch)
-        with product(server, s3, tmp_path_factory.mktemp("recipes")) as opened:
+        (s3,) = S3.empty(moto_server, patch)
+        with fresh_product(server, s3, tmp_path_factory.mktemp("recipes")) as opened:
             opened.feeds(feed())
             for client in ("Acme", "Beta"):
                 opened.add_client(client)
@@ -70,45 +72,45 @@ def history(server: Server, moto_server: str, tmp_path_factory: pytest.TempPathF
 
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe of the page, and what is true after it was followed and the files were loaded and built."""
+    """A recipe, and what must be true once it was applied and the files were loaded and built."""
 
     title: str
     results: Mapping[str, list[tuple[Any, ...]]]
-    """By query; all of them as the database's owner."""
+    """The expected rows by query; the queries run as the database's owner."""
     columns: Mapping[str, str] = field(default_factory=dict)
-    """What the feed maps beside MAPPED."""
+    """The columns that the feed maps in addition to MAPPED."""
     most_files: int = 99
     linted: tuple[str, ...] = ()
-    """What mypy has to pass: what is wrong there shows in `make lint`."""
+    """The files that mypy must pass, as in `make lint`."""
     unit_tested: bool = True
-    """Whether dbt's unit tests pass as they are."""
+    """Whether dbt's unit tests must pass unchanged."""
     aliases: tuple[str, ...] = ()
     """Lines of seeds/name_aliases.csv."""
     commands: tuple[list[str], ...] = (["migrate"], ["load"], ["transform"])
 
-    def wrong(
-        self, history: Product, server: Server, directory: Path, without: int | None = None
+    def problems(
+        self, built_product: Product, server: Server, directory: Path, without: int | None = None
     ) -> list[str]:
-        """Follows the recipe on a copy of the project and of the database; returns what is wrong then."""
+        """Follows the recipe on a copy of the project and of the database; returns the problems found."""
         copy = Copy.of_checkout(directory / "copy")
-        with fresh_database(server, history.database.env["PGDATABASE"]) as database:
-            shop = Product(database, history.s3, directory / "feeds.yml", directory)
-            shop.feeds(feed(**self.columns))
+        with fresh_database(server, built_product.database.env["PGDATABASE"]) as database:
+            product = Product(database, built_product.s3, directory / "feeds.yml", directory)
+            product.feeds(feed(**self.columns))
             with (copy.directory / "seeds/name_aliases.csv").open("a") as seed:
                 seed.writelines(f"{line}\n" for line in self.aliases)
             for statement in copy.follow(recipe(self.title), without):
-                shop.query(statement)
-            done = copy.media(shop.env, *self.commands)
+                product.query(statement)
+            done = copy.media(product.env, *self.commands)
             if done.returncode:
                 return [done.stdout[-2000:] + done.stderr]
             schema = copy.directory / "loader/database/schema"
-            wrong = [*self._wrong_results(shop), *copy.lint(self.linted), *wrong_schema(server, schema)]
-            return wrong + (copy.unit_tests(shop.env) if without is None and self.unit_tested else [])
+            found = [*self._wrong_results(product), *copy.lint(self.linted), *schema_problems(server, schema)]
+            return found + (copy.unit_tests(product.env) if without is None and self.unit_tested else [])
 
-    def _wrong_results(self, shop: Product) -> Iterator[str]:
+    def _wrong_results(self, product: Product) -> Iterator[str]:
         for query, expected in self.results.items():
             try:
-                found = [tuple(row.values()) for row in shop.query(query)]
+                found = [tuple(row.values()) for row in product.query(query)]
             except psycopg.Error as error:
                 yield f"{query}: {error}"
             else:
@@ -116,13 +118,13 @@ class Recipe:
                     yield f"{query}: {found} instead of {expected}"
 
 
-def wrong_schema(server: Server, schema: Path) -> Iterator[str]:
+def schema_problems(server: Server, schema: Path) -> Iterator[str]:
     """Yields what a changed schema lacks: a declaration, a step for existing databases, a comment."""
     yield from undeclared(schema)
     with fresh_database(server, EMPTY) as database, connect(database, autocommit=True) as new:
         migrate(new, schema)
         yield from map(str, differences_after_migration(server, new, schema))
-        yield from (f"{name} has no comment" for (name,) in new.execute(SILENT.encode()).fetchall())
+        yield from (f"{name} has no comment" for (name,) in new.execute(UNCOMMENTED.encode()).fetchall())
 
 
 SECURED = (
@@ -204,21 +206,21 @@ RECIPES = (
             "select count(*)::int from pg_constraint where confrelid = 'media.variants'::regclass": [(1,)],
         },
         {"variant_name": "Variant"},
-        unit_tested=False,  # those of daily_metrics give the names of every level
+        unit_tested=False,  # the unit tests of daily_metrics list the names of every level
         aliases=("Acme,variant,red,crimson",),
     ),
 )
 STEPS = [(one, number) for one in RECIPES for number in range(1, len(recipe(one.title)) + 1)]
 
 
-@pytest.mark.parametrize("followed", RECIPES, ids=lambda one: one.title)
-def test_a_recipe_is_complete(followed: Recipe, history: Product, server: Server, tmp_path: Path) -> None:
-    assert followed.wrong(history, server, tmp_path) == []
-    assert len(files(recipe(followed.title))) <= followed.most_files
+@pytest.mark.parametrize("case", RECIPES, ids=lambda one: one.title)
+def test_a_recipe_is_complete(case: Recipe, built_product: Product, server: Server, tmp_path: Path) -> None:
+    assert case.problems(built_product, server, tmp_path) == []
+    assert len(files(recipe(case.title))) <= case.most_files
 
 
-@pytest.mark.parametrize(("followed", "number"), STEPS, ids=lambda one: getattr(one, "title", one))
-def test_a_step_that_is_left_out_is_noticed(
-    followed: Recipe, number: int, history: Product, server: Server, tmp_path: Path
+@pytest.mark.parametrize(("case", "number"), STEPS, ids=lambda one: getattr(one, "title", one))
+def test_leaving_out_a_step_fails_a_check(
+    case: Recipe, number: int, built_product: Product, server: Server, tmp_path: Path
 ) -> None:
-    assert followed.wrong(history, server, tmp_path, without=number)
+    assert case.problems(built_product, server, tmp_path, without=number)

@@ -1,6 +1,6 @@
-"""A database that an earlier release made and filled has, once migrated, the form of a new one.
+"""A database of an earlier release, once migrated, equals a new one.
 
-releases/<version>/   schema/ as that release applied it, the marts as its dbt made them, rows for all of them
+releases/<version>/   schema/ as that release applied it, marts as its dbt created them, rows for each table
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ EMPTY = "template0"
 
 
 def differences(old: psycopg.Connection, new: psycopg.Connection) -> list[tuple[str, str, str]]:
-    """Return what only one of two databases has."""
+    """Returns what only one of two databases has."""
     return sorted(set(catalogue(old)) ^ set(catalogue(new)))
 
 
 def contents(connection: psycopg.Connection) -> Mapping[str, list[dict[str, Any]]]:
-    """Return all rows of all tables."""
+    """Returns all rows of all tables."""
     tables = connection.execute(
         "select format('%I.%I', relnamespace::regnamespace, relname) from pg_class"
         " where relnamespace::regnamespace::text in ('media', 'media_ops') and relkind = 'r'"
@@ -49,7 +49,7 @@ def contents(connection: psycopg.Connection) -> Mapping[str, list[dict[str, Any]
 
 
 def as_released(database: Database, release: Path) -> None:
-    """Make the database that a release would have made, with rows in every table."""
+    """Creates a database as a release did, with rows in every table."""
     with connect(database) as connection:
         migrate(connection, release / "schema")
         connection.commit()
@@ -59,7 +59,7 @@ def as_released(database: Database, release: Path) -> None:
 
 @pytest.mark.parametrize("release", RELEASES, ids=lambda release: release.name)
 @pytest.mark.any_postgres
-def test_a_database_of_an_earlier_release_gets_the_form_of_a_new_one(
+def test_a_migrated_database_of_an_earlier_release_equals_a_new_one(
     server: Server, s3: S3, tmp_path: Path, release: Path
 ) -> None:
     with fresh_database(server, EMPTY) as database, fresh_database(server, EMPTY) as other:
@@ -75,20 +75,20 @@ def test_a_database_of_an_earlier_release_gets_the_form_of_a_new_one(
             assert not migrate(old)
             after = contents(old)
         for table, rows in before.items():
-            if table in after:  # what a release removed is named in 90_removed.sql
+            if table in after:  # 90_removed.sql names the tables that a release removed
                 for row in rows:
                     assert any(row.items() <= now.items() for now in after[table]), (table, row)
         s3.bucket(BUCKET)
-        shop = Product(database, s3, tmp_path / "feeds.yml", tmp_path)
-        shop.feeds({"ttd": FEED})
-        shop.put(KEY, GOOD, NOON)
-        assert "2 rows loaded" in shop.load().stdout
-        assert "ttd" in shop.run("status").stdout
-        assert "Zeta" in shop.run("rejects").stdout
+        product = Product(database, s3, tmp_path / "feeds.yml", tmp_path)
+        product.feeds({"ttd": FEED})
+        product.put(KEY, GOOD, NOON)
+        assert "2 rows loaded" in product.load().stdout
+        assert "ttd" in product.run("status").stdout
+        assert "Zeta" in product.run("rejects").stdout
 
 
 def test_every_release_is_kept() -> None:
-    """The next upgrade is tested from each of them: docs/changing.md, "A migration"."""
+    """The next migration is tested from each of them: docs/changing.md, "A migration"."""
     changelog = (CHECKOUT / "CHANGELOG.md").read_text(encoding="utf-8")
     released = re.findall(r"^## (\S+) \(\d{4}-\d\d-\d\d\)", changelog, re.MULTILINE)
     assert sorted(released) == [release.name for release in RELEASES]
@@ -110,7 +110,7 @@ EDITS: Mapping[str, tuple[str, Callable[[str], str], tuple[str, str]]] = {
             "'media.staging_media_raw', 'video_views', 'bigint not null default 0');",
         ),
     ),
-    "a value of a check": (
+    "an allowed value of a check": (
         "23_feeds.sql",
         replacing("('replace', 'append')", "('replace', 'append', 'merge')"),
         (
@@ -119,7 +119,7 @@ EDITS: Mapping[str, tuple[str, Callable[[str], str], tuple[str, str]]] = {
             " $$redelivery in ('replace', 'append', 'merge')$$);",
         ),
     ),
-    "a check that goes": (
+    "a removed check": (
         "24_run_days.sql",
         replacing(" check (row_count > 0)", ""),
         (
@@ -132,7 +132,7 @@ EDITS: Mapping[str, tuple[str, Callable[[str], str], tuple[str, str]]] = {
         replacing("records_failed int not null default 0", "records_failed int not null default 1"),
         (LOGS, "select media_ops.set_default('media.ingestion_logs', 'records_failed', '1');"),
     ),
-    "a view that goes": (
+    "a removed view": (
         "27_running_runs.sql",
         replacing("media_ops.running_runs", "media_ops.runs_at_work"),
         ("90_removed.sql", "drop view if exists media_ops.running_runs;"),
@@ -141,7 +141,7 @@ EDITS: Mapping[str, tuple[str, Callable[[str], str], tuple[str, str]]] = {
 
 
 @pytest.mark.parametrize("name", EDITS)
-def test_an_edit_needs_its_step(server: Server, tmp_path: Path, name: str) -> None:
+def test_an_edit_of_the_schema_needs_a_migration_step(server: Server, tmp_path: Path, name: str) -> None:
     file, edit, (place, step) = EDITS[name]
     without, complete = tmp_path / "without", tmp_path / "complete"
     shutil.copytree(SCHEMA, without)
@@ -161,7 +161,7 @@ def test_an_edit_needs_its_step(server: Server, tmp_path: Path, name: str) -> No
 def differences_after_migration(
     server: Server, new: psycopg.Connection, schema: Path
 ) -> list[tuple[str, str, str]]:
-    """Return in what a database of today differs from a new one once migrated to another schema."""
+    """Returns how a database of today, migrated to another schema, differs from a new one."""
     with fresh_database(server, TEMPLATE) as database, connect(database, autocommit=True) as old:
         migrate(old, schema)
         return differences(old, new)
@@ -214,7 +214,7 @@ DECLARED = re.compile(r"create table if not exists (\S+) \((.*?)^\);", re.DOTALL
 
 
 def undeclared(schema: Path) -> Iterator[str]:
-    """Yield the columns that a step adds but the table's `create table`, which people read, does not have."""
+    """Yields the columns that a step adds but the table's `create table` does not declare."""
     texts = [file.read_text(encoding="utf-8") for file in sorted(schema.glob("*.sql"))]
     declared = dict(table for text in texts for table in DECLARED.findall(text))
     for text in texts:
@@ -229,7 +229,7 @@ def test_every_column_that_a_step_adds_is_declared_too(tmp_path: Path) -> None:
     assert len(list(undeclared(tmp_path))) == 1
 
 
-def test_migrating_what_is_current_waits_for_nobody(
+def test_migrate_of_a_current_database_waits_for_nobody(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("loader.database.migrate.LOCK_TIMEOUT", "500ms")

@@ -1,4 +1,4 @@
-"""The rules that loader and dbt share, each a view of media_ops, on real PostgreSQL."""
+"""The rules that the loader and dbt share: the views in media_ops."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from loader.database.connection import Database, connect
-from loader.ingestion.ledger import LATEST, recorded
+from loader.ingestion.ledger import LATEST, latest_runs
 
 CLIENTS = """
 insert into media.clients (id, name) values
@@ -30,12 +30,12 @@ def connection(database: Database) -> Iterator[psycopg.Connection]:
         yield opened
 
 
-def test_a_cpm_holds_until_the_clients_next_one(connection: psycopg.Connection) -> None:
+def test_a_cpm_is_in_force_until_the_clients_next_one(connection: psycopg.Connection) -> None:
     for client, cpm, since in [
         ("a", "2.5", "2026-03-02"),
         ("a", "1.5", None),  # from the beginning
         ("a", "3.5", "2026-03-10"),
-        ("b", "9", "2026-03-05"),  # another client's ends nothing
+        ("b", "9", "2026-03-05"),  # another client's CPM does not end it
     ]:
         connection.execute(
             "insert into media.client_settings (client_id, cpm, effective_date) values (%s, %s, %s)",
@@ -50,7 +50,7 @@ def test_a_cpm_holds_until_the_clients_next_one(connection: psycopg.Connection) 
 
 
 def run(connection: psycopg.Connection, key: str, **values: Any) -> str:
-    """Log a run that succeeded, but for `values`; return its id."""
+    """Records a run, successful unless `values` differ; returns its id."""
     row = {
         "status": "failed" if values.get("failure") else "success",
         "run_date": date(2026, 3, 2),
@@ -72,7 +72,9 @@ def run(connection: psycopg.Connection, key: str, **values: Any) -> str:
     return str(found[0])
 
 
-def test_a_run_counts_that_succeeded_itself_and_is_not_retracted(connection: psycopg.Connection) -> None:
+def test_a_run_counts_if_it_succeeded_staged_its_content_and_is_not_retracted(
+    connection: psycopg.Connection,
+) -> None:
     counts = run(connection, "a")
     run(connection, "a", same_content_as=counts)
     run(connection, "b", retracted_at="2026-03-04")
@@ -82,15 +84,15 @@ def test_a_run_counts_that_succeeded_itself_and_is_not_retracted(connection: psy
     assert found == [(counts,)]
 
 
-def test_what_waits_for_a_retry_is_the_latest_run_that_the_content_decided(
+def test_files_with_bad_content_or_rejected_rows_wait_for_a_retry(
     connection: psycopg.Connection,
 ) -> None:
     rejected = run(connection, "rejected", records_failed=3)
     run(connection, "rejected", same_content_as=rejected)
     run(connection, "rejected", failure="outside")
     content = run(connection, "content", failure="content")
-    run(connection, "mended", failure="content")
-    run(connection, "mended")
+    run(connection, "corrected", failure="content")
+    run(connection, "corrected")
     run(connection, "retracted", records_failed=1, retracted_at="2026-03-04")
     run(connection, "network", failure="outside")
     found = connection.execute(
@@ -98,11 +100,11 @@ def test_what_waits_for_a_retry_is_the_latest_run_that_the_content_decided(
         " where bucket = 'drops' order by object_key"
     ).fetchall()
     assert found == [("content", content, 0), ("rejected", rejected, 3)]
-    waits = {key: one.waits for key, one in recorded(connection, "drops").items()}
+    waits = {key: one.waits for key, one in latest_runs(connection, "drops").items()}
     assert {key for key, waiting in waits.items() if waiting} == {"content", "rejected"}
 
 
-def test_the_ledger_of_a_bucket_reads_no_other_buckets_runs(connection: psycopg.Connection) -> None:
+def test_reading_the_runs_of_a_bucket_uses_an_index(connection: psycopg.Connection) -> None:
     connection.execute(
         "insert into media.ingestion_logs (status, feed, feed_location, bucket, object_key, object_uri,"
         " last_modified) select 'success', 'ttd', 's3://' || number % 50, 'bucket ' || number % 50,"
@@ -119,8 +121,8 @@ def test_the_ledger_of_a_bucket_reads_no_other_buckets_runs(connection: psycopg.
     assert sum("idx_ingestion_logs_object" in line for line in lines) >= 2, lines
 
 
-def test_a_run_is_at_work_while_its_lock_is_held(connection: psycopg.Connection, database: Database) -> None:
-    run(connection, "a", failure="outside", finished_at=None)  # killed: a later one exists
+def test_a_run_is_running_while_its_lock_is_held(connection: psycopg.Connection, database: Database) -> None:
+    run(connection, "a", failure="outside", finished_at=None)  # killed; a later run exists
     latest = run(connection, "a", failure="outside", finished_at=None)
     run(connection, "b", failure="outside", finished_at=None)
     running = "select run_id::text from media_ops.running_runs"

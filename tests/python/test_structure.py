@@ -1,4 +1,4 @@
-"""What the structure of the code promises: few layers, no imports upwards, one owner for each thing."""
+"""The structure of the code: few layers, no upward imports, one owner per name and table."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from pathlib import Path
 from loader.project import CHECKOUT
 
 LAYERS = 8
-"""The longest chain of imports from one module of ours to the next."""
+"""The maximum length of a chain of imports within the project."""
 
 ORDER = (
     *("loader", "loader.errors", "loader.names", "loader.project"),
     *("loader.files", "loader.database", "loader.agency", "loader.ingestion", "loader.nightly"),
     *("loader.console", "loader.progress", "loader.demo", "flows", "loader.cli"),
 )
-"""Packages, and modules outside them: each imports from those before it and from itself only."""
+"""Packages and top-level modules; each imports only from itself and from those before it."""
 
 COMMANDS = {"demo", "load", "migrate", "nightly", "rejects", "retract", "serve", "status", "transform"}
-"""A command of cli.py has the name of the function that it calls."""
+"""Commands: a function in cli.py has the same name as the function that it calls."""
 
 SHARED: dict[str, str] = {}
-"""Other names that several public functions have, and why."""
+"""Other names that several public functions share, and why."""
 
 
 @cache
 def modules() -> dict[str, ast.Module]:
-    """Return the syntax of every module of loader/ and flows/, by its dotted name."""
+    """Returns the syntax tree of every module in loader/ and flows/, by dotted name."""
     found = {}
     for folder in ("loader", "flows"):
         for file in sorted((CHECKOUT / folder).rglob("*.py")):
@@ -41,13 +41,13 @@ def modules() -> dict[str, ast.Module]:
 
 
 def imports(name: str) -> set[str]:
-    """Return the modules of ours that a module imports, also within functions and for types alone."""
+    """Returns the project's modules that a module imports, also within functions and only for types."""
     found = set()
     for node in ast.walk(modules()[name]):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0 and node.module, f"{name}: import by the full name"
+            assert node.level == 0 and node.module, f"{name}: use absolute imports"
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}"
                 found.add(inner if inner in modules() else node.module)
@@ -56,18 +56,18 @@ def imports(name: str) -> set[str]:
 
 @cache
 def chain(name: str) -> tuple[str, ...]:
-    """Return the longest chain of imports that begins with a module."""
+    """Returns the longest chain of imports that starts at a module."""
     return (name, *max(map(chain, imports(name)), key=len, default=()))
 
 
 def place(name: str) -> int:
-    """Return where a module stands in ORDER, by the longest entry that it belongs to."""
+    """Returns a module's position in ORDER, by the longest entry that contains it."""
     belongs = [one for one in ORDER if name == one or (name.startswith(f"{one}.") and one != "loader")]
-    assert belongs, f"{name} has no place in ORDER"
+    assert belongs, f"{name} is missing from ORDER"
     return ORDER.index(max(belongs, key=len))
 
 
-def test_there_are_few_layers_and_no_circles() -> None:
+def test_there_are_few_layers_and_no_import_cycles() -> None:
     list(TopologicalSorter({name: imports(name) for name in modules()}).static_order())  # CycleError
     longest = max(map(chain, modules()), key=len)
     assert len(longest) <= LAYERS, " → ".join(longest)
@@ -78,10 +78,12 @@ def test_nothing_is_imported_from_a_later_package() -> None:
         f"{name} imports {one}" for name in modules() for one in imports(name) if place(one) > place(name)
     ]
     assert not upwards
-    assert {place(name) for name in modules()} == set(range(len(ORDER))), "ORDER names what does not exist"
+    assert {place(name) for name in modules()} == set(range(len(ORDER))), (
+        "ORDER contains modules that do not exist"
+    )
 
 
-def test_every_package_says_what_it_is_for() -> None:
+def test_every_package_has_a_docstring() -> None:
     packages = [
         file.parent for folder in ("loader", "flows") for file in (CHECKOUT / folder).rglob("__init__.py")
     ]
@@ -106,7 +108,7 @@ def test_no_two_public_functions_share_a_name() -> None:
 
 
 def sources() -> dict[Path, str]:
-    """Return the text of loader/ and flows/, SQL included."""
+    """Returns the text of the Python and SQL files in loader/ and flows/."""
     found = [file for folder in ("loader", "flows") for file in (CHECKOUT / folder).rglob("*")]
     return {
         file.relative_to(CHECKOUT): file.read_text(encoding="utf-8")
@@ -115,7 +117,7 @@ def sources() -> dict[Path, str]:
     }
 
 
-def test_only_the_ledger_writes_the_row_of_a_run() -> None:
+def test_only_ledger_py_writes_ingestion_logs() -> None:
     writing = re.compile(
         r"(insert into|update|delete from|merge into|copy)\s+media\.ingestion_logs", re.IGNORECASE
     )

@@ -1,4 +1,4 @@
-"""What dbt does to a database in use: any command leaves rows, keys, policies and grants as they were."""
+"""dbt on a database in use: no command changes rows, keys, policies or grants that are right."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from conftest import S3
-from product import MARTS, Product, product
+from product import MARTS, Product, fresh_product
 from psycopg.errors import CheckViolation
 
 from loader.database.server import Server
@@ -61,7 +61,7 @@ where objoid in (select oid from marts) and classoid = 'pg_class'::regclass
 order by name, state
 """
 
-SILENT = """
+UNCOMMENTED = """
 select pg_class.oid::regclass || '.' || coalesce(pg_attribute.attname, '') as name
 from pg_class left join pg_attribute on attrelid = pg_class.oid and attnum > 0 and not attisdropped
 where
@@ -80,13 +80,13 @@ def csv(*rows: str) -> bytes:
 @pytest.fixture(scope="module")
 def module_s3(moto_server: str) -> Iterator[S3]:
     with pytest.MonkeyPatch.context() as patch:
-        yield from S3.named(moto_server, patch)
+        yield from S3.empty(moto_server, patch)
 
 
 @pytest.fixture(scope="module")
-def shop(server: Server, module_s3: S3, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
-    """Gives a product with a built history: two clients, two months, a client without a CPM."""
-    with product(server, module_s3, tmp_path_factory.mktemp("transform")) as opened:
+def product(server: Server, module_s3: S3, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    """Yields a product with two clients, one without a CPM, and two months that are built."""
+    with fresh_product(server, module_s3, tmp_path_factory.mktemp("transform")) as opened:
         opened.feeds({"ttd": FEED})
         opened.add_client("Acme")
         opened.add_client("Beta")
@@ -104,16 +104,16 @@ def shop(server: Server, module_s3: S3, tmp_path_factory: pytest.TempPathFactory
         yield opened
 
 
-def state(shop: Product) -> dict[str, Any]:
-    """Takes down all rows with their versions, and all that hangs on the marts."""
-    tables = shop.tables()
+def state(product: Product) -> dict[str, Any]:
+    """Returns all rows of the marts with their versions, and everything attached to the marts."""
+    tables = product.tables()
     rows = {mart: sorted(map(repr, tables[mart])) for mart in MARTS}
-    return {**rows, "shape": shop.query(SHAPE, list(MARTS))}
+    return {**rows, "shape": product.query(SHAPE, list(MARTS))}
 
 
 @pytest.mark.any_postgres
-def test_the_marts_have_what_the_specification_gives_them(shop: Product) -> None:
-    names = {row["name"].removeprefix("media."): row["state"] for row in shop.query(SHAPE, list(MARTS))}
+def test_the_marts_have_the_specified_indexes_keys_and_policies(product: Product) -> None:
+    names = {row["name"].removeprefix("media."): row["state"] for row in product.query(SHAPE, list(MARTS))}
     for index in (
         *("idx_campaign_client_name", "idx_strategy_campaign_name", "idx_metrics_client_date"),
         *("idx_metrics_campaign", "idx_metrics_strategy", "idx_metrics_placement", "idx_metrics_creative"),
@@ -125,8 +125,8 @@ def test_the_marts_have_what_the_specification_gives_them(shop: Product) -> None
     assert all(sum(name.startswith(f"{mart} rows_of_") for name in names) == 3 for mart in MARTS)
 
 
-def test_every_table_and_column_says_what_it_is(shop: Product) -> None:
-    assert shop.query(SILENT) == []
+def test_every_table_and_column_has_a_comment(product: Product) -> None:
+    assert product.query(UNCOMMENTED) == []
 
 
 @pytest.mark.parametrize(
@@ -141,54 +141,57 @@ def test_every_table_and_column_says_what_it_is(shop: Product) -> None:
     ],
     ids=lambda commands: ", ".join(" ".join(command) for command in commands),
 )
-def test_no_command_of_dbt_changes_what_is_right(shop: Product, commands: list[list[str]]) -> None:
-    before = state(shop)
+def test_no_dbt_command_changes_what_is_already_right(product: Product, commands: list[list[str]]) -> None:
+    before = state(product)
     for command in commands:
-        assert shop.dbt(*command)
-    assert state(shop) == before
-    assert shop.dbt("build", *BUILD)
-    assert state(shop) == before
+        assert product.dbt(*command)
+    assert state(product) == before
+    assert product.dbt("build", *BUILD)
+    assert state(product) == before
 
 
 @pytest.fixture
-def models(shop: Product) -> Iterator[Path]:
-    """Gives the models as a copy, to be changed, in place of the checkout's own."""
-    directory = shop.project / "models"
+def models(product: Product) -> Iterator[Path]:
+    """Replaces the link to the checkout's models with a copy that a test can change."""
+    directory = product.project / "models"
     directory.unlink()
     shutil.copytree(CHECKOUT / "models", directory)
     yield directory
     shutil.rmtree(directory)
     directory.symlink_to(CHECKOUT / "models")
-    shop.forget_parsed()
+    product.discard_parsed()
 
 
-def test_a_new_column_is_filled_where_a_rebuild_is_asked_for(shop: Product, models: Path) -> None:
+def test_a_new_column_is_filled_where_a_rebuild_is_requested(product: Product, models: Path) -> None:
     model, columns = (models / f"marts/daily_metrics.{kind}" for kind in ("sql", "yml"))
-    now, then = "        {{ fitted_ratios() }},\n", "        (2 * divided.clicks)::bigint as paws,\n"
-    model.write_text(model.read_text().replace(now, now + then))
-    now, then = "      - name: created_at\n", "      - name: paws\n        data_type: bigint\n"
-    columns.write_text(columns.read_text().replace(now, then + now))
-    before = {row["id"]: row["created_at"] for row in shop.query("select * from media.daily_metrics")}
-    shop.transform()
-    assert shop.query("select * from media.daily_metrics where paws is not null") == []
-    shop.transform(rebuild_from=date(2025, 1, 31))
-    rows = shop.query("select * from media.daily_metrics")
+    anchor, added = (
+        "        {{ fitted_ratios() }},\n",
+        "        (2 * divided.clicks)::bigint as doubled_clicks,\n",
+    )
+    model.write_text(model.read_text().replace(anchor, anchor + added))
+    anchor, added = "      - name: created_at\n", "      - name: doubled_clicks\n        data_type: bigint\n"
+    columns.write_text(columns.read_text().replace(anchor, added + anchor))
+    before = {row["id"]: row["created_at"] for row in product.query("select * from media.daily_metrics")}
+    product.transform()
+    assert product.query("select * from media.daily_metrics where doubled_clicks is not null") == []
+    product.transform(rebuild_from=date(2025, 1, 31))
+    rows = product.query("select * from media.daily_metrics")
     assert {row["id"]: row["created_at"] for row in rows} == before
     for row in rows:
-        assert row["paws"] == (2 * row["clicks"] if row["date"] >= date(2025, 1, 31) else None)
-    shop.query("alter table media.daily_metrics drop column paws")
+        assert row["doubled_clicks"] == (2 * row["clicks"] if row["date"] >= date(2025, 1, 31) else None)
+    product.query("alter table media.daily_metrics drop column doubled_clicks")
 
 
 @pytest.mark.any_postgres
-def test_what_a_build_warns_of_is_named(shop: Product) -> None:
-    told = shop.run("transform").stdout
+def test_a_build_warning_names_the_client_and_the_dates(product: Product) -> None:
+    output = product.run("transform").stdout
     dates = "first_date 2025-01-30, last_date 2025-02-03, day_count 3"
-    assert f"every_live_day_has_a_rate: client_name Beta, {dates}" in told
+    assert f"every_live_day_has_a_cpm: client_name Beta, {dates}" in output
 
 
-def test_a_figure_too_big_is_null_and_named(shop: Product) -> None:
+def test_a_figure_that_is_too_big_is_null_and_a_warning_names_it(product: Product) -> None:
     biggest = 2**63 - 1
-    shop.put(
+    product.put(
         "ttd/big.csv",
         csv(
             f"2025-02-20,Acme,Huge,Ad,{biggest},1,9999999999.99",
@@ -199,93 +202,94 @@ def test_a_figure_too_big_is_null_and_named(shop: Product) -> None:
         ),
         NOON,
     )
-    shop.load()
-    told = shop.run("transform").stdout
-    (day,) = shop.query("select * from media.daily_metrics where date = '2025-02-20'")
+    product.load()
+    output = product.run("transform").stdout
+    (day,) = product.query("select * from media.daily_metrics where date = '2025-02-20'")
     assert [day[name] for name in ("impressions", "conversion_revenue", "spend", "ctr", "clicks")] == [
         None
     ] * 4 + [2]
     figures = "impressions, conversion_revenue, spend"
-    assert f"client_name Acme, mart daily_metrics, figures {figures}, first_date 2025-02-20" in told
-    assert "mart daily_metrics, figures spend, first_date 2025-02-21" in told
-    assert "mart weekly_summaries, figures impressions, revenue, first_date 2025-02-17" in told
-    shop.run(
-        "retract", shop.query("select id from media.ingestion_logs order by run_number desc limit 1")[0]["id"]
+    assert f"client_name Acme, mart daily_metrics, figures {figures}, first_date 2025-02-20" in output
+    assert "mart daily_metrics, figures spend, first_date 2025-02-21" in output
+    assert "mart weekly_summaries, figures impressions, revenue, first_date 2025-02-17" in output
+    product.run(
+        "retract",
+        product.query("select id from media.ingestion_logs order by run_number desc limit 1")[0]["id"],
     )
-    shop.run("transform")
-    assert shop.query("select * from media.campaigns where name = 'Huge'") == []
+    product.run("transform")
+    assert product.query("select * from media.campaigns where name = 'Huge'") == []
 
 
-def test_a_failing_node_is_one_sentence_and_exit_code_1(shop: Product) -> None:
-    shop.query("alter table media.campaigns add constraint none check (name <> 'Forbidden')")
-    shop.put("ttd/b.csv", csv("2025-02-10,Acme,Forbidden,Ad,1,1,1"), NOON)
-    shop.load()
-    done = shop.run("transform", expect={1})
-    (said,) = done.stderr.splitlines()
-    assert said.startswith("campaigns: ") and "Forbidden" in said
-    assert json.loads(shop.run("status", "--json").stdout)["days_waiting"] == 1
-    shop.query("alter table media.campaigns drop constraint none")
-    shop.transform()
-    assert json.loads(shop.run("status", "--json").stdout)["days_waiting"] == 0
-    shop.run("cpm", "set", "Acme", "5", "--from", "2025-02-10")
-    assert json.loads(shop.run("status", "--json").stdout)["days_waiting"] == 1
-    shop.transform()
+def test_a_failed_dbt_node_is_reported_in_one_sentence_with_exit_code_1(product: Product) -> None:
+    product.query("alter table media.campaigns add constraint none check (name <> 'Forbidden')")
+    product.put("ttd/b.csv", csv("2025-02-10,Acme,Forbidden,Ad,1,1,1"), NOON)
+    product.load()
+    done = product.run("transform", expect={1})
+    (message,) = done.stderr.splitlines()
+    assert message.startswith("campaigns: ") and "Forbidden" in message
+    assert json.loads(product.run("status", "--json").stdout)["days_waiting"] == 1
+    product.query("alter table media.campaigns drop constraint none")
+    product.transform()
+    assert json.loads(product.run("status", "--json").stdout)["days_waiting"] == 0
+    product.run("cpm", "set", "Acme", "5", "--from", "2025-02-10")
+    assert json.loads(product.run("status", "--json").stdout)["days_waiting"] == 1
+    product.transform()
 
 
-def test_a_rebuild_of_one_client_or_some_days_is_asked_for_by_command(shop: Product) -> None:
-    shop.run("transform", "--rebuild-from", "2025-01-31", "--rebuild-to", "2025-02-03", "--client", "acme")
-    rebuilt = shop.query("select distinct date from media_models.int_days_to_rebuild order by date")
+def test_a_command_can_rebuild_one_client_or_some_days(product: Product) -> None:
+    product.run("transform", "--rebuild-from", "2025-01-31", "--rebuild-to", "2025-02-03", "--client", "acme")
+    rebuilt = product.query("select distinct date from media_models.int_days_to_rebuild order by date")
     assert [row["date"] for row in rebuilt] == [date(2025, 1, 31), date(2025, 2, 3)]
-    assert shop.run(
+    assert product.run(
         "transform", "--rebuild-from", "2025-02-03", "--rebuild-to", "2025-01-31", expect={1}
     ).stderr
-    assert shop.run("transform", "--client", "nobody", expect={1}).stderr.count("\n") == 1
+    assert product.run("transform", "--client", "nobody", expect={1}).stderr.count("\n") == 1
 
 
-def comparable(shop: Product) -> dict[str, list[dict[str, Any]]]:
-    """Gives the marts' rows less what tells when they were written."""
-    said = {"xmin", "created_at", "updated_at"}
-    tables = shop.tables()
+def comparable(product: Product) -> dict[str, list[dict[str, Any]]]:
+    """Returns the marts' rows without the columns that depend on when they were written."""
+    ignored = {"xmin", "created_at", "updated_at"}
+    tables = product.tables()
     return {
-        mart: sorted(({k: v for k, v in row.items() if k not in said} for row in tables[mart]), key=repr)
+        mart: sorted(({k: v for k, v in row.items() if k not in ignored} for row in tables[mart]), key=repr)
         for mart in MARTS
     }
 
 
-def test_a_mart_that_someone_dropped_comes_back_whole(shop: Product) -> None:
-    before = comparable(shop)
-    shop.query("drop table media.weekly_summaries")
-    shop.transform()
-    assert comparable(shop) == before
+def test_a_dropped_mart_is_rebuilt_completely(product: Product) -> None:
+    before = comparable(product)
+    product.query("drop table media.weekly_summaries")
+    product.transform()
+    assert comparable(product) == before
 
 
-def test_the_id_of_a_client_may_change_and_all_that_is_made_of_it_follows(shop: Product) -> None:
-    shop.query("update media.clients set id = 'aaaaaaaa-0000-4000-8000-000000000001' where name = 'Acme'")
-    shop.transform()
-    after = comparable(shop)
-    shop.forget_marts()
-    shop.transform()
-    assert comparable(shop) == after
+def test_ids_in_the_marts_follow_when_a_clients_id_changes(product: Product) -> None:
+    product.query("update media.clients set id = 'aaaaaaaa-0000-4000-8000-000000000001' where name = 'Acme'")
+    product.transform()
+    after = comparable(product)
+    product.drop_marts()
+    product.transform()
+    assert comparable(product) == after
 
 
-def test_rates_are_finite_and_begin_once(shop: Product) -> None:
+def test_cpms_and_their_effective_dates_must_be_finite(product: Product) -> None:
     for cpm, since in (("NaN", "2025-01-01"), ("1", "-infinity"), ("1", "infinity")):
         with pytest.raises(CheckViolation):
-            shop.query(
+            product.query(
                 "insert into media.client_settings (client_id, cpm, effective_date)"
                 " select id, %s, %s from media.clients limit 1",
                 *(cpm, since),
             )
 
 
-def test_source_freshness_is_told_by_dbt_itself(shop: Product) -> None:
-    """In a process of its own, as someone types it who never heard of the loader."""
-    shutil.copyfile(CHECKOUT / "profiles.example.yml", shop.project / "profiles.yml")
-    program, where = Path(sys.executable).with_name("dbt"), ["--profiles-dir", str(shop.project)]
+def test_dbt_source_freshness_works(product: Product) -> None:
+    """In a subprocess, as run by someone who uses dbt without the loader."""
+    shutil.copyfile(CHECKOUT / "profiles.example.yml", product.project / "profiles.yml")
+    program, options = Path(sys.executable).with_name("dbt"), ["--profiles-dir", str(product.project)]
     done = subprocess.run(
-        [program, "source", "freshness", *where],
-        env=shop.env,
-        cwd=shop.project,
+        [program, "source", "freshness", *options],
+        env=product.env,
+        cwd=product.project,
         capture_output=True,
         text=True,
     )

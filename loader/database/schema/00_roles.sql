@@ -1,11 +1,12 @@
 -- The group roles. Logins are members of one of them; no role here has a password or can log in.
 --   media_loader       writes staging_media_raw, ingestion_logs and the loader's bookkeeping
 --   media_transformer  owns the marts and the other relations of dbt
---   media_reader       the agency's BI: reads all clients, of users no hash
---   media_client       one client's people: reads their own rows, through row-level security
+--   media_reader       the agency's BI: reads all clients, and users without their password hashes
+--   media_client       users of a client: read that client's rows, through row-level security
 --   media_portal       the admin portal's server: acts for the user named by app.current_user_id
--- All else belongs to the database's owner, whoever migrates: the functions behind the policies run as the owner of
--- the tables that they read. A superuser makes the roles, and then, like a member of the owner, goes on as the owner.
+-- Everything else belongs to one owner, whoever migrates, because the functions behind the policies run as the owner of
+-- the tables that they read: the owner of schema media, or on a new database the owner of the database. So a superuser
+-- creates the roles and then switches to the owner. A member of the owner switches before creating them.
 do $$
 declare
     owner constant name := (
@@ -27,7 +28,7 @@ begin
             execute format('create role %I nologin noinherit', group_role);
         end if;
     end loop;
-    -- On managed PostgreSQL the owner is not a superuser: it joins the two working roles to run the nightly flow and to
+    -- On managed PostgreSQL the owner is not a superuser: it joins these two roles to run the nightly flow and to
     -- protect the marts, which belong to media_transformer. A superuser needs no membership.
     foreach group_role in array array['media_loader', 'media_transformer'] loop
         if not pg_has_role(owner, group_role, 'usage') then

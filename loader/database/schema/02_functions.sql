@@ -1,5 +1,5 @@
--- updated_at moves only when something in the row changed: the triggers that call this carry
--- `when (old.* is distinct from new.*)`.
+-- Sets updated_at. The triggers that call this have the condition `when (old.* is distinct from new.*)`, so that
+-- updated_at changes only when something in the row changes.
 create or replace function media_ops.touch_updated_at() returns trigger
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
@@ -8,7 +8,7 @@ begin
 end
 $$;
 
--- Gives a table its updated_at trigger; does nothing where it stands already, so that no lock is taken.
+-- Gives a table its updated_at trigger. If the trigger exists, does nothing, and so takes no lock.
 create or replace function media_ops.auto_update(relation regclass) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
@@ -24,8 +24,8 @@ begin
 end
 $$;
 
--- Random ids for rows that have no natural key; time-ordered ones (PostgreSQL 18) keep the key's index in the cache.
--- The loader's COPY brings its own (loader/ingestion/staging.py).
+-- Gives rows that have no natural key a random id. From PostgreSQL 18 on these ids are ordered by time, so that inserts
+-- use the same few pages of the index. The loader's COPY supplies its own ids (loader/ingestion/staging.py).
 create or replace function media_ops.set_id_default(relation regclass) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
@@ -35,8 +35,8 @@ begin
 end
 $$;
 
--- Steps that bring a table of an earlier release to the form that its file declares. They stand below the table, and
--- where it has that form already they do nothing and wait for nobody.
+-- The next functions bring a table of an earlier release to the form that its file declares. A file calls them after
+-- its `create table`. If the table already has that form, they change nothing and wait for no reader or writer.
 create or replace function media_ops.add_column(relation regclass, column_name name, definition text) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
@@ -59,7 +59,7 @@ declare
     wanted text;
     found text;
 begin
-    -- an empty table of the same columns shows how PostgreSQL writes the expression
+    -- set the default on an empty table with the same columns, to see how PostgreSQL writes the expression
     execute format('create table media_ops.wanted (like %s)', relation);
     execute format('alter table media_ops.wanted alter column %I set default %s', column_name, expression);
     execute current_default into wanted using 'media_ops.wanted'::regclass, column_name;
@@ -71,7 +71,7 @@ begin
 end
 $$;
 
--- `create index if not exists` waits for every open writer, even where the index exists.
+-- Used instead of `create index if not exists`, which waits for every open writer even if the index exists.
 create or replace function media_ops.add_index(
     relation regclass, index_name name, columns text, is_unique boolean default false
 ) returns void
@@ -89,7 +89,7 @@ begin
 end
 $$;
 
--- The check that a `create table` gives a column without naming it is called <table>_<column>_check.
+-- PostgreSQL names a check that `create table` gives a column without a name <table>_<column>_check.
 create or replace function media_ops.set_check(relation regclass, constraint_name name, expression text) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
@@ -121,8 +121,8 @@ begin
 end
 $$;
 
--- Gives a view the query of the view media_ops.wanted, and drops that one. A file declares a view so, because
--- `create or replace view` waits for every reader, even where it changes nothing. New columns go at the end.
+-- Gives a view the query of the view media_ops.wanted, then drops media_ops.wanted. Files declare views in this way
+-- because `create or replace view` waits for every reader even if it changes nothing. New columns go at the end.
 create or replace function media_ops.set_view(view_name text) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare

@@ -1,4 +1,4 @@
--- One record per client company.
+-- One row per client company.
 create table if not exists media.clients (
     id uuid primary key,
     name varchar(255) not null check (btrim(name) <> ''),
@@ -7,18 +7,18 @@ create table if not exists media.clients (
     updated_at timestamp not null default (now() at time zone 'utc')
 );
 comment on table media.clients is
-'One record per client company. Whoever is disabled has people who see nothing; its files are still loaded.';
+'One row per client company. Users of a disabled client see no rows; its files are still loaded.';
 comment on column media.clients.id is 'The client.';
-comment on column media.clients.name is 'Display name; files name clients by it, in any case.';
+comment on column media.clients.name is 'Display name. Files name the client by it, in upper or lower case.';
 comment on column media.clients.status is 'active or disabled.';
-comment on column media.clients.created_at is 'When the row was made, UTC.';
+comment on column media.clients.created_at is 'When the row was inserted, UTC.';
 comment on column media.clients.updated_at is 'When something in the row last changed, UTC.';
 select
     media_ops.set_id_default('media.clients'),
     media_ops.auto_update('media.clients');
 
--- Files name clients in any case, so two clients may not differ by case alone. On lower(name) also because lower() is
--- not leakproof: a client's login cannot search this index for other clients' names (media_ops.protect).
+-- Files may write a client's name in any case, so the names of two clients must differ in more than case. lower() is not
+-- leakproof, so a client's login cannot search this index for other clients' names.
 do $$
 begin
     if exists (select from pg_index where indexrelid = to_regclass('media.idx_clients_name') and indexprs is null) then
@@ -27,7 +27,7 @@ begin
 end
 $$;
 select media_ops.add_index('media.clients', 'idx_clients_name', '(lower(name))', is_unique => true);
--- No statistics of names (media_ops.protect says why), nor of what an index makes of them.
+-- No planner statistics on names (see media_ops.protect), and so none on this index of lower(name).
 do $$
 begin
     if exists (
@@ -44,8 +44,8 @@ grant references on media.clients to media_transformer;
 
 -- Checks a new mart's foreign key to clients in one pass, as the owner of clients. For a login of media_transformer,
 -- PostgreSQL checks row by row, because clients has row-level security: about 2 seconds per million rows.
--- The owner must not run what someone with fewer rights wrote, and planning a query evaluates the expressions of a
--- table's indexes, checks and statistics: a table with any of them, or with a key of another type, is left unchecked.
+-- The owner must not run code that someone with fewer rights wrote, and planning a query evaluates the expressions of
+-- a table's indexes, checks and statistics. A table with any of these, or with a key of another type, is not checked.
 create or replace function media_ops.validate_client_key(mart regclass) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare

@@ -1,4 +1,4 @@
--- Authenticated users: the agency's admins and the clients' people.
+-- Everyone who can sign in: admins of the agency and users of clients.
 create table if not exists media.users (
     id uuid primary key,
     email varchar(255) not null check (email = lower(email)),
@@ -12,16 +12,17 @@ create table if not exists media.users (
     check ((role = 'admin') = (client_id is null))
 );
 comment on table media.users is
-'Authenticated users: the agency''s admins and the clients'' people.';
+'Everyone who can sign in: admins of the agency and users of clients.';
 comment on column media.users.id is 'The user; media_portal names it in app.current_user_id.';
-comment on column media.users.email is 'In lower case; unique.';
-comment on column media.users.password_hash is 'Argon2id.';
-comment on column media.users.role is 'admin: sees all, through the portal only; client: sees the rows of its client.';
-comment on column media.users.created_at is 'When the row was made, UTC.';
+comment on column media.users.email is 'The e-mail address, in lower case; unique.';
+comment on column media.users.password_hash is 'The Argon2id hash of the password.';
+comment on column media.users.role is
+'admin: sees all rows, through the portal only; client: sees the rows of one client.';
+comment on column media.users.created_at is 'When the row was inserted, UTC.';
 comment on column media.users.updated_at is 'When something in the row last changed, UTC.';
-comment on column media.users.client_id is 'Whose rows the user sees; null exactly for admins.';
-comment on column media.users.disabled_at is 'Since when the user sees nothing, UTC.';
-comment on column media.users.database_login is 'The database login that is this user, if it has one.';
+comment on column media.users.client_id is 'The client whose rows the user sees; null for admins.';
+comment on column media.users.disabled_at is 'When the user was disabled, UTC. A disabled user sees no rows.';
+comment on column media.users.database_login is 'The database login of this user, if there is one.';
 select
     media_ops.set_id_default('media.users'),
     media_ops.auto_update('media.users');
@@ -29,14 +30,14 @@ select
 select media_ops.add_index('media.users', 'idx_users_email_unique', '(email)', is_unique => true);
 select media_ops.add_index('media.users', 'idx_users_client_id', '(client_id)');
 
--- Nobody is granted the hash, which a grant of the whole table would include, whoever gave it to mend a `select *`.
--- media_client, media_loader and media_transformer get nothing.
+-- No role may read password hashes. A grant on the whole table would include them, so it is revoked, in case someone
+-- granted it to make `select *` work. media_client, media_loader and media_transformer have no access.
 revoke select on media.users from media_reader, media_portal;
 grant select (id, email, role, client_id, disabled_at, database_login, created_at, updated_at)
 on media.users to media_reader, media_portal;
 
--- For the portal's sign-in, before anyone is known: the one way to a hash, by one e-mail at a time. Nothing for whom
--- the policies would show nothing.
+-- For the portal's sign-in, when the user is not known yet. This is the only way to read a password hash, for one
+-- e-mail address per call. Returns nothing for a user to whom the policies would show no rows.
 create or replace function media_ops.sign_in(address text, out id uuid, out password_hash text)
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
     select users.id, users.password_hash

@@ -1,4 +1,4 @@
--- The CPM in force: from its first date up to, not including, the client's next one. The only place that says so.
+-- The CPM in force: from its first date up to, not including, the client's next one. The only definition of it.
 create view media_ops.wanted as
 select
     settings.client_id,
@@ -15,9 +15,11 @@ from (
     from media.client_settings
 ) as settings;
 select media_ops.set_view('media_ops.cpm_periods');
-comment on view media_ops.cpm_periods is 'The CPM in force, by client and period.';
-comment on column media_ops.cpm_periods.client_id is 'Whose CPM it is.';
+comment on view media_ops.cpm_periods is 'Which CPM of a client is in force when.';
+comment on column media_ops.cpm_periods.client_id is 'The client.';
 comment on column media_ops.cpm_periods.cpm is 'The price of a thousand impressions.';
-comment on column media_ops.cpm_periods.first_date is 'The first day; -infinity: from the beginning.';
-comment on column media_ops.cpm_periods.next_date is 'The day after the last; infinity: no later CPM follows.';
+comment on column media_ops.cpm_periods.first_date is
+'The first day on which it is in force; -infinity: from the beginning.';
+comment on column media_ops.cpm_periods.next_date is
+'The day after the last day on which it is in force; infinity: there is no later CPM.';
 grant select on media_ops.cpm_periods to media_loader, media_transformer;

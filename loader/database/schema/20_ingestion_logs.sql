@@ -1,5 +1,5 @@
--- Every attempt to ingest an object. A row is born 'failed', 'interrupted', in a transaction of its own, and
--- turns 'success' in the transaction that makes its rows visible: a killed loader leaves the truth behind.
+-- Every attempt to ingest an object. A row is inserted as failed ("interrupted") in a transaction of its own, and set
+-- to success in the transaction that makes its rows visible, so that a killed loader leaves a correct record.
 create table if not exists media.ingestion_logs (
     id uuid primary key,
     run_date date,
@@ -33,34 +33,37 @@ select media_ops.set_id_default('media.ingestion_logs');
 comment on table media.ingestion_logs is 'Every attempt to ingest an object: one row is one run.';
 comment on column media.ingestion_logs.id is 'The run.';
 comment on column media.ingestion_logs.run_date is
-'Date of the file: the key''s, else the latest in the file, else its last-modified day.';
-comment on column media.ingestion_logs.status is 'success or failed; a run at work stands as failed, interrupted.';
-comment on column media.ingestion_logs.message is 'One sentence on what became of it.';
-comment on column media.ingestion_logs.records_loaded is 'Rows staged; 0 if it failed.';
-comment on column media.ingestion_logs.records_failed is 'Rows rejected.';
+'Date of the file: the date in its key, else the latest date in its rows, else its last-modified day.';
+comment on column media.ingestion_logs.status is
+'success or failed. While a run is in progress: failed, with the message "interrupted".';
+comment on column media.ingestion_logs.message is 'What happened, in one sentence.';
+comment on column media.ingestion_logs.records_loaded is 'Number of rows staged; 0 if the run failed.';
+comment on column media.ingestion_logs.records_failed is 'Number of rows rejected.';
 comment on column media.ingestion_logs.started_at is 'When the attempt began, UTC.';
-comment on column media.ingestion_logs.finished_at is 'When it ended, UTC; null: at work, or killed.';
+comment on column media.ingestion_logs.finished_at is 'When the attempt ended, UTC; null: in progress, or killed.';
 comment on column media.ingestion_logs.file_name is 'The last 255 characters of the object''s key.';
-comment on column media.ingestion_logs.created_at is 'When the row was made, UTC.';
-comment on column media.ingestion_logs.run_number is 'The order in which attempts began.';
+comment on column media.ingestion_logs.created_at is 'When the row was inserted, UTC.';
+comment on column media.ingestion_logs.run_number is 'The number of the attempt, in the order in which attempts began.';
 comment on column media.ingestion_logs.bucket is 'The object''s bucket.';
-comment on column media.ingestion_logs.object_key is 'The object''s key, whole.';
+comment on column media.ingestion_logs.object_key is 'The object''s full key.';
 comment on column media.ingestion_logs.object_uri is 's3://bucket/key.';
 comment on column media.ingestion_logs.etag is 'The object''s ETag.';
 comment on column media.ingestion_logs.version_id is 'The object''s version, in a versioned bucket.';
 comment on column media.ingestion_logs.last_modified is
-'Since when S3 holds it, UTC; renewed when the same content is found again.';
-comment on column media.ingestion_logs.size_bytes is 'Its size as stored.';
-comment on column media.ingestion_logs.sha256 is 'Of its decompressed content.';
+'The object''s last-modified time in S3, UTC; updated when the same content is delivered again.';
+comment on column media.ingestion_logs.size_bytes is 'Its size in S3, in bytes.';
+comment on column media.ingestion_logs.sha256 is 'The SHA-256 of its decompressed content.';
 comment on column media.ingestion_logs.feed is 'The name of the feed when the run began.';
-comment on column media.ingestion_logs.feed_location is 'The identity of the feed: s3://bucket/prefix.';
+comment on column media.ingestion_logs.feed_location is
+'The location of the feed, which identifies it: s3://bucket/prefix/.';
 comment on column media.ingestion_logs.client_id is
-'The client that the key names, where the feed takes it from there.';
+'The client that the key names, if the feed takes the client from the key.';
 comment on column media.ingestion_logs.failure is
-'content: waits for media load --retry or a new delivery; outside: killed, network, server: tried again.';
+'content: waits for media load --retry or a new delivery; outside: killed, network or server, tried again.';
 comment on column media.ingestion_logs.same_content_as is
-'The object held the content of this run, which is in force: this attempt is no run of its own.';
-comment on column media.ingestion_logs.retracted_at is 'Since when the rows of this run no longer count.';
+'The run in force that staged the same content; this attempt staged nothing.';
+comment on column media.ingestion_logs.retracted_at is
+'When the run was retracted, UTC. A retracted run does not count.';
 
 select media_ops.add_index('media.ingestion_logs', 'idx_ingestion_logs_object', '(bucket, object_key, run_number)');
 select media_ops.add_index('media.ingestion_logs', 'idx_ingestion_logs_started_at', '(started_at)');

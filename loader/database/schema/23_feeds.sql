@@ -1,4 +1,4 @@
--- What feeds.yml says today of each feed, as far as it decides which rows count. Its location is its identity.
+-- The settings in feeds.yml that decide which rows are live, for each feed. A feed is identified by its location.
 create table if not exists media_ops.feeds (
     location text primary key,
     name text not null,
@@ -8,11 +8,12 @@ create table if not exists media_ops.feeds (
 );
 select media_ops.auto_update('media_ops.feeds');
 comment on table media_ops.feeds is
-'What feeds.yml says today of each feed, as far as it decides which rows count.';
-comment on column media_ops.feeds.location is 'The feed''s identity: s3://bucket/prefix/.';
-comment on column media_ops.feeds.name is 'What people call it.';
-comment on column media_ops.feeds.redelivery is 'replace: the latest file of a (client, date) counts; append: all do.';
-comment on column media_ops.feeds.client_from_key is 'Whether the key of an object names the client.';
+'The settings in feeds.yml that decide which rows are live, for each feed.';
+comment on column media_ops.feeds.location is 'The location of the feed, which identifies it: s3://bucket/prefix/.';
+comment on column media_ops.feeds.name is 'Its name in feeds.yml.';
+comment on column media_ops.feeds.redelivery is
+'replace: the newest file of a (client, date) replaces the others; append: they add up.';
+comment on column media_ops.feeds.client_from_key is 'Whether the feed takes the client from the key of the object.';
 comment on column media_ops.feeds.updated_at is 'When something in the row last changed, UTC.';
--- Today's feeds.yml governs a transform too, so it writes what a load would have written.
+-- media transform follows the current feeds.yml, too, so it writes this table as a load does.
 grant select, insert, update on media_ops.feeds to media_loader, media_transformer;

@@ -1,5 +1,6 @@
--- Of each object the latest run that its content decided (not the network or a killed loader), seen through "same
--- content as": it waits for `media load --retry` if it failed for its content or has rejected rows.
+-- The runs whose file waits for `media load --retry`. Of each object this looks at the latest run that its content
+-- decided (not the network or a killed loader). If that run only found the same content again, the run that staged the
+-- content is meant. The file waits if the run failed because of its content or has rejected rows.
 create view media_ops.wanted as
 select
     decided.bucket,
@@ -15,7 +16,7 @@ from (
     where attempts.failure is distinct from 'outside'
     order by attempts.bucket, attempts.object_key, attempts.run_number desc
 ) as decided
--- The run is one of the same object: saying so lets a query of one bucket read the runs of that bucket alone.
+-- The run belongs to the same object. Joining on bucket and key, too, lets a query for one bucket read only its runs.
 inner join media.ingestion_logs
     on
         decided.run_id = ingestion_logs.id
@@ -25,9 +26,9 @@ where
     and (ingestion_logs.failure = 'content' or ingestion_logs.records_failed > 0);
 select media_ops.set_view('media_ops.runs_waiting_for_retry');
 comment on view media_ops.runs_waiting_for_retry is
-'The run of each object that waits for media load --retry: it failed for its content or has rejected rows.';
+'The runs whose file waits for media load --retry: they failed because of its content or have rejected rows.';
 comment on column media_ops.runs_waiting_for_retry.bucket is 'The object''s bucket.';
-comment on column media_ops.runs_waiting_for_retry.object_key is 'The object''s key, whole.';
+comment on column media_ops.runs_waiting_for_retry.object_key is 'The object''s full key.';
 comment on column media_ops.runs_waiting_for_retry.run_id is 'The run: ingestion_logs.id.';
-comment on column media_ops.runs_waiting_for_retry.records_failed is 'Rows rejected.';
+comment on column media_ops.runs_waiting_for_retry.records_failed is 'Number of rows rejected.';
 grant select on media_ops.runs_waiting_for_retry to media_loader, media_transformer;

@@ -8,7 +8,7 @@ $$;
 revoke all on function media_ops.object_lock(text, text) from public;
 grant execute on function media_ops.object_lock(text, text) to media_loader, media_transformer;
 
--- A run is at work if it has not ended, is the latest of its object, and the object's lock is held.
+-- A run is in progress if it has not ended, is the latest of its object, and the object's lock is held.
 create view media_ops.wanted as
 select ingestion_logs.id as run_id
 from media.ingestion_logs
@@ -33,6 +33,6 @@ where
             and later.run_number > ingestion_logs.run_number
     );
 select media_ops.set_view('media_ops.running_runs');
-comment on view media_ops.running_runs is 'The runs that are at work now.';
+comment on view media_ops.running_runs is 'The runs that are in progress.';
 comment on column media_ops.running_runs.run_id is 'The run: ingestion_logs.id.';
 grant select on media_ops.running_runs to media_loader, media_transformer;

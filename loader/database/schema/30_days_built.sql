@@ -1,5 +1,6 @@
--- What each day of each client was last built from. A null fingerprint: a build began and has not ended, so the
--- day is to be built again. Written by dbt alone: emptied when a work list is frozen, filled when it is done.
+-- What each day of each client was last built from. A null fingerprint means that a build of the day began and did not
+-- finish, so the day is built again. Only dbt writes this table: it sets the fingerprints of a work list to null when
+-- the list is frozen, and fills them in when the list is done.
 create table if not exists media_ops.days_built (
     client_id uuid not null references media.clients (id) on update cascade on delete restrict,
     date date not null,
@@ -10,12 +11,12 @@ create table if not exists media_ops.days_built (
     primary key (client_id, date)
 );
 comment on table media_ops.days_built is
-'What each day of each client was last built from; written by dbt alone.';
+'What each day of each client was last built from. Only dbt writes it.';
 comment on column media_ops.days_built.client_id is 'The client.';
-comment on column media_ops.days_built.date is 'The day.';
+comment on column media_ops.days_built.date is 'The date.';
 comment on column media_ops.days_built.fingerprint is
-'That of int_days_fingerprinted when the day was built; null: a build began and has not ended.';
+'The fingerprint of int_days_fingerprinted when the day was built; null: a build began and did not finish.';
 comment on column media_ops.days_built.staged_run_ids is 'The runs whose names the build read.';
-comment on column media_ops.days_built.aliases_fingerprint is 'The aliases under which it put them.';
-comment on column media_ops.days_built.built_at is 'When, UTC.';
+comment on column media_ops.days_built.aliases_fingerprint is 'The fingerprint of the client''s aliases in that build.';
+comment on column media_ops.days_built.built_at is 'When the day was built, UTC.';
 grant select, insert, update, delete on media_ops.days_built to media_transformer;

@@ -1,6 +1,6 @@
--- What the planner knows of the tables that the builds read, brought up to date where a tenth of one changed: in the
--- first minute after a big load autovacuum has not been there yet, and a plan made without is hours long, not seconds.
--- As the tables' owner, which neither the loader nor dbt is.
+-- Updates the planner's statistics of the tables that builds read, if more than a tenth of a table has changed. Just
+-- after a big load autovacuum has not run yet, and a plan made with old statistics can take hours instead of seconds.
+-- Runs as the owner of the tables, which neither the loader nor dbt is.
 create or replace function media_ops.refresh_statistics() returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare

@@ -1,8 +1,9 @@
--- clients, users, and the tables that dbt has built in media already: a policy text that changed holds from this
--- migration on. (dbt does the same for a mart in the transaction that makes it.)
+-- Gives clients, users and the tables that dbt has already built in media the current policies. (dbt does the same
+-- for a new mart, in the transaction that creates it.)
 select
     media_ops.protect_by_client('media.clients', 'id'),
-    -- The portal shows a client's person themselves, an admin everyone. Nobody else is granted users but the agency.
+    -- In the portal, a user of a client sees only themselves, and an admin sees everyone. Of the other roles, only
+    -- media_reader may read users.
     media_ops.protect('media.users', jsonb_build_object(
         'media_portal',
         'id >= any (array[(select media_ops.first_visible_user())]) '

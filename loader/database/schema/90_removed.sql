@@ -1,6 +1,6 @@
--- What an earlier release had and this one has not.
+-- Removes what an earlier release had and this one does not have.
 
--- 0.1.0: dbt makes its marts itself, and the list of them is dbt's.
+-- From 0.1.0. Now dbt creates its marts itself and keeps the list of them (macros/incremental/marts.sql).
 drop function if exists media_ops.hand_over_mart(text);
 drop function if exists media_ops.begin_mart(text, json);
 drop function if exists media_ops.marts();

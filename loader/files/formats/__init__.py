@@ -1,1 +1,1 @@
-"""The file formats, one module for each: its `read` gives a stream as a Table. rows.FORMATS lists them."""
+"""The file formats, one module each; its `read` returns a Table. rows.FORMATS lists them."""

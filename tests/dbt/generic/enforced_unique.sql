@@ -1,6 +1,6 @@
-{#- The database enforces that these columns are unique: asked of the catalogue, so that nothing is scanned. -#}
+{#- The database enforces that these columns are unique. This asks the catalogue, so no rows are read. -#}
 {% test enforced_unique(model, columns) %}
-select '{{ model }} has no valid unique index on {{ columns | join(", ") }}' as what_is_wrong
+select '{{ model }} has no valid unique index on {{ columns | join(", ") }}' as problem
 where not exists (
     select
     from pg_index

@@ -1,5 +1,5 @@
-{#- A figure that does not fit its column is null; the warning names it, its client and its dates. Over what was
-    recomputed. -#}
+{#- Warns of figures that are null because they do not fit their columns, with the client and the dates. Checks the
+    periods that were recomputed. -#}
 {% test figures_fit_their_columns(model, period) %}
 {{ config(severity='warn') }}
 {%- set start = period_column(period) -%}
@@ -24,7 +24,7 @@ mart as (
     inner join periods on summary.client_id = periods.client_id and summary.{{ start }} = periods.period_start
 ),
 
--- Where a day has no CPM, no spend is to be expected.
+-- Without a CPM, a null spend is correct.
 {% if period == 'day' %}
 unpriced as (
     select distinct

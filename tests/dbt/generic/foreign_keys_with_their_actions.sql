@@ -1,4 +1,5 @@
-{#- Each of these columns has a validated foreign key, on update cascade on delete restrict: asked of the catalogue. -#}
+{#- Each of these columns has a validated foreign key with on update cascade and on delete restrict. This asks the
+    catalogue, so no rows are read. -#}
 {% test foreign_keys_with_their_actions(model, columns) %}
 select wanted.column_name
 from unnest(array{{ columns }}) as wanted (column_name)

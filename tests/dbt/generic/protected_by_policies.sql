@@ -1,6 +1,6 @@
-{#- Row-level security is on and its three policies stand: a client's people, the portal, the agency. -#}
+{#- Row-level security is on with three policies: for media_client, for media_portal, for the other roles. -#}
 {% test protected_by_policies(model) %}
-select '{{ model }} is not protected' as what_is_wrong
+select '{{ model }} is not protected' as problem
 where
     not (select relrowsecurity from pg_class where oid = '{{ model }}'::regclass)
     or (select count(*) from pg_policy where polrelid = '{{ model }}'::regclass) <> 3

@@ -1,13 +1,13 @@
-{#- A summary's figures are the sums of daily_metrics, to the cent; null only where the other is null too. Over the
-    periods that were recomputed, or over everything: --vars 'reconcile: all'. -#}
+{#- A summary's figures are the sums of daily_metrics, to the cent, and null only if the sum is null, too. Checks the
+    periods that were recomputed, or the whole history: --vars 'reconcile: all'. -#}
 {% test sums_of_daily_metrics(model, period) %}
 {%- set start, end = period_column(period), period ~ '_end' -%}
-{%- set all_of_it = var('reconcile') == 'all' -%}
+{%- set whole_history = var('reconcile') == 'all' -%}
 with daily_metrics as (
     select * from {{ ref('daily_metrics') }}
 ),
 
-{% if all_of_it %}
+{% if whole_history %}
 summaries as (
     select
         summary.*,

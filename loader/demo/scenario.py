@@ -1,4 +1,4 @@
-"""The demo: a story told on sample data, in a database and an S3 of its own."""
+"""The demo: a scenario on sample data, with its own database and its own S3."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from loader.agency import clients, rates
+from loader.agency import clients, cpms
 from loader.console import on_one_line, say
 from loader.database.choice import database
 from loader.database.connection import Database, connect
@@ -34,6 +34,7 @@ from loader.files.feeds import read_feeds
 from loader.ingestion import runs
 from loader.ingestion.load import load
 from loader.ingestion.s3 import connect_s3
+from loader.names import counted
 from loader.nightly.status import status
 from loader.project import CHECKOUT, MEDIA
 
@@ -41,9 +42,10 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 DIRECTORY = MEDIA / "demo"
-FOREIGN = ("AWS_", "BOTO_", "DBT_", "MEDIA_")
+REMOVED_PREFIXES = ("AWS_", "BOTO_", "DBT_", "MEDIA_")
+"""Environment variables with these prefixes are removed while the demo runs."""
 LATE_DAY, RESTATED_DAY, REPLACED_DAY = date(2025, 10, 8), date(2025, 10, 20), date(2025, 10, 21)
-NEW_PRICE_DAY = date(2025, 10, 15)
+NEW_CPM_DAY = date(2025, 10, 15)
 DIRTY_LINES = (
     f"{demo_data.LAST_DAY},Umbrella Ltd,Spring,Prospecting,Top,Banner,900,9,1,$20.00",
     f"{demo_data.LAST_DAY},Aurora Travel,Winter Sun,Prospecting,Top,Banner,12.5k,9,1,$20.00",
@@ -52,24 +54,23 @@ DIRTY_LINES = (
 
 
 def demo(directory: Path = DIRECTORY) -> None:
-    """Tells the story from an empty database on, and leaves the database running to be looked at.
+    """Runs the scenario on an empty database, and leaves the database running so that users can explore it.
 
-    Raises MediaError where another demo runs, or where a night fails.
+    Raises MediaError if another demo is running, or if a load or build fails.
     """
-    with _alone(directory), _environment(directory), database(directory) as db, _s3() as bucket:
-        say(f"This demo works on an {db.description}, made anew, and on an S3 of its own: on nothing else.")
-        _start_afresh(db, directory)
-        story = Story(db, bucket, directory / "feeds.yml")
-        story.tell()
+    with _only_demo(directory), _environment(directory), database(directory) as db, _s3() as s3:
+        say(f"This demo uses only a new {db.description} and its own S3 server.")
+        _reset(db, directory)
+        Scenario(db, s3, directory / "feeds.yml").run()
         _show_figures(db)
-        _show_log(db)
-        server = Embedded(directory).start()  # kept, so that psql and BI tools find it afterwards
-    _say_how_to_look_further(directory, server)
+        _show_runs(db)
+        server = Embedded(directory).start()  # keeps running, for psql and BI tools
+    _print_next_steps(directory, server)
 
 
 @contextmanager
-def _alone(directory: Path) -> Iterator[None]:
-    """Keeps a second demo from dropping the database of the first."""
+def _only_demo(directory: Path) -> Iterator[None]:
+    """Prevents a second demo from dropping the database of the first; raises MediaError."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
         lock = (directory / "demo.lock").open("w")
@@ -79,13 +80,13 @@ def _alone(directory: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise MediaError("another demo is running: wait until it has ended") from error
+            raise MediaError("another demo is running: wait until it has finished") from error
         yield
 
 
 @contextmanager
 def _environment(directory: Path) -> Iterator[None]:
-    """Has AWS_* and DBT_* name what is the demo's, whatever they named before."""
+    """Sets AWS_* and DBT_* for the demo, and restores the environment afterwards."""
     ours = {
         "AWS_ACCESS_KEY_ID": "demo",
         "AWS_SECRET_ACCESS_KEY": "demo",
@@ -104,7 +105,7 @@ def _environment(directory: Path) -> Iterator[None]:
     }
     before = dict(os.environ)
     for name in before:
-        if name.startswith(FOREIGN):
+        if name.startswith(REMOVED_PREFIXES):
             del os.environ[name]
     os.environ.update(ours)
     try:
@@ -116,8 +117,8 @@ def _environment(directory: Path) -> Iterator[None]:
 
 @contextmanager
 def _s3() -> Iterator[S3Client]:
-    """Yields a client of moto's server on a free port, with the demo's bucket; AWS_* names it."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # it would tell of every request
+    """Runs moto's server on a free port, with the demo's bucket; yields a client, and sets AWS_* to it."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # it would log every request
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     try:
@@ -130,8 +131,8 @@ def _s3() -> Iterator[S3Client]:
         server.stop()
 
 
-def _start_afresh(db: Database, directory: Path) -> None:
-    """Drops what an earlier demo left, and writes the demo's feeds and dbt profile."""
+def _reset(db: Database, directory: Path) -> None:
+    """Recreates the database, and writes the demo's feeds.yml and profiles.yml."""
     with connect(Database(db.description, {**db.env, "PGDATABASE": "postgres"}), autocommit=True) as server:
         server.execute(f"drop database if exists {DATABASE} with (force)")
         server.execute(f"create database {DATABASE} template template0")
@@ -140,137 +141,139 @@ def _start_afresh(db: Database, directory: Path) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
-    """What happens, night by night."""
+class Scenario:
+    """The steps of the demo; each delivers files or changes a CPM, then loads and builds."""
 
     db: Database
     s3: S3Client
     feeds_file: Path
 
-    def tell(self) -> None:
-        """Everything, in order."""
+    def run(self) -> None:
+        """Runs all steps, in order."""
         self._prepare()
-        self._first_night()
+        self._first_load()
         self._corrections()
         self._dirty_file()
         self._late_file()
-        self._new_price()
+        self._new_cpm()
 
     def _prepare(self) -> None:
         with connect(self.db) as connection:
             migrate(connection)
             for name, cpm in demo_data.CPMS.items():
-                identity = clients.add_client(connection, name)
-                rates.set_rate(connection, identity, rates.parsed_cpm(cpm), None)
-        say(f"Made the tables and {len(demo_data.CPMS)} clients, each with a CPM:")
+                client_id = clients.add_client(connection, name)
+                cpms.set_cpm(connection, client_id, cpms.parsed_cpm(cpm), None)
+        say(f"Created the tables and {len(demo_data.CPMS)} clients, each with a CPM:")
         for name, cpm in demo_data.CPMS.items():
             say(f"  {name} pays {cpm} for a thousand impressions.")
 
-    def _first_night(self) -> None:
-        _chapter("The first night: two partners have delivered sixty days of files")
+    def _first_load(self) -> None:
+        _print_heading("The first load: two partners have delivered sixty days of files")
         for day in demo_data.DAYS:
             if day != demo_data.LAST_DAY:
                 self._put_trade_desk(day, demo_data.trade_desk_lines(day))
             if day != LATE_DAY:
                 self._put_social(day, demo_data.lines("Café Zürich", day))
-        self._night()
+        self._load_and_build()
 
     def _corrections(self) -> None:
-        _chapter(f"A partner delivers {RESTATED_DAY} again under the same name: one campaign had 10 % more")
+        _print_heading(
+            f"A partner redelivers {RESTATED_DAY} under the same name: one campaign has 10% more impressions"
+        )
         corrected = demo_data.scaled(demo_data.trade_desk_lines(RESTATED_DAY), "Winter Sun", 110)
         self._put_trade_desk(RESTATED_DAY, corrected)
-        self._night()
-        _chapter(
-            f"The other corrects {REPLACED_DAY} under a new name: the campaign Gutscheine never ran that day"
+        self._load_and_build()
+        _print_heading(
+            f"The other corrects {REPLACED_DAY} in a new file: the campaign Gutscheine did not run that day"
         )
         kept = [
             line for line in demo_data.lines("Café Zürich", REPLACED_DAY) if line.campaign != "Gutscheine"
         ]
         self._put_social(REPLACED_DAY, kept, "-corrected")
-        self._night()
+        self._load_and_build()
 
     def _dirty_file(self) -> None:
-        _chapter(f"The file of {demo_data.LAST_DAY} arrives with three bad rows; the good ones count")
+        _print_heading(f"The file for {demo_data.LAST_DAY} has three bad rows; the good rows are loaded")
         self._put_trade_desk(demo_data.LAST_DAY, demo_data.trade_desk_lines(demo_data.LAST_DAY), DIRTY_LINES)
-        self._night()
+        self._load_and_build()
 
     def _late_file(self) -> None:
-        _chapter(f"A file of {LATE_DAY} arrives weeks late: no watermark passes it by")
+        _print_heading(f"A file for {LATE_DAY} arrives weeks late, and is found all the same")
         self._put_social(LATE_DAY, demo_data.lines("Café Zürich", LATE_DAY))
-        self._night()
+        self._load_and_build()
 
-    def _new_price(self) -> None:
-        _chapter(f"Aurora Travel's CPM turns out to be 13.50 from {NEW_PRICE_DAY} on, in mid-month")
+    def _new_cpm(self) -> None:
+        _print_heading(
+            f"Aurora Travel's CPM is changed to 13.50 from {NEW_CPM_DAY}, in the middle of a month"
+        )
         with connect(self.db) as connection:
             aurora = clients.find_client(connection, "Aurora Travel")
-            change = rates.set_rate(connection, aurora, rates.parsed_cpm("13.50"), NEW_PRICE_DAY)
+            change = cpms.set_cpm(connection, aurora, cpms.parsed_cpm("13.50"), NEW_CPM_DAY)
         say(f"  {change}.")
-        self._night()
+        self._load_and_build()
 
-    def _put_trade_desk(self, day: date, given: Sequence[demo_data.Line], extra: Sequence[str] = ()) -> None:
-        content = demo_data.trade_desk_file(given, extra)
+    def _put_trade_desk(self, day: date, lines: Sequence[demo_data.Line], extra: Sequence[str] = ()) -> None:
+        content = demo_data.trade_desk_file(lines, extra)
         self.s3.put_object(Bucket=demo_data.BUCKET, Key=demo_data.trade_desk_key(day), Body=content)
 
-    def _put_social(self, day: date, given: Sequence[demo_data.Line], suffix: str = "") -> None:
-        content = demo_data.social_file(given)
+    def _put_social(self, day: date, lines: Sequence[demo_data.Line], suffix: str = "") -> None:
+        content = demo_data.social_file(lines)
         self.s3.put_object(Bucket=demo_data.BUCKET, Key=demo_data.social_key(day, suffix), Body=content)
 
-    def _night(self) -> None:
-        """Loads what is new, brings the marts up to date and says what that changed."""
+    def _load_and_build(self) -> None:
+        """Loads what is new, brings the marts up to date, and prints what changed."""
         from loader.nightly.transform import transform
 
         feeds = read_feeds(self.feeds_file)
         results = load(self.db, feeds)
-        _insist([f"{result.uri}: {result.message}" for result in results if result.status == "failed"])
+        _raise_if_any([f"{result.uri}: {result.message}" for result in results if result.status == "failed"])
         loaded, rejected = sum(one.loaded for one in results), sum(one.rejected for one in results)
-        say(f"  Loaded {_count(len(results), 'file')}: {_count(loaded, 'row')}, {rejected:,} rejected.")
-        before = _Marts.seen(self.db)
+        say(f"  Loaded {counted(len(results), 'file')}: {counted(loaded, 'row')}, {rejected:,} rejected.")
+        before = _Marts.read(self.db)
         nodes = transform(self.db, feeds)
-        _insist([str(node) for node in nodes if node.failed])
-        say(f"  {before.changes(_Marts.seen(self.db))}")
+        _raise_if_any([str(node) for node in nodes if node.failed])
+        say(f"  {before.changes(_Marts.read(self.db))}")
 
 
 @dataclass(frozen=True, slots=True)
 class _Marts:
-    """Rows by id with their row version, and days with the moment they were built."""
+    """The rows of daily_metrics by id with their version (xmin), and the fingerprints of the built days."""
 
     daily: Mapping[UUID, str]
     days: Mapping[tuple[UUID, date], str | None]
 
     @classmethod
-    def seen(cls, db: Database) -> _Marts:
+    def read(cls, db: Database) -> _Marts:
+        """Reads the current state."""
         with connect(db) as connection:
             if connection.execute("select to_regclass('media.daily_metrics')").fetchone() == (None,):
-                return cls({}, {})  # before the first night
+                return cls({}, {})  # before the first build
             daily = connection.execute("select id, xmin::text from media.daily_metrics").fetchall()
             days = connection.execute(
                 "select client_id, date, fingerprint from media_ops.days_built"
             ).fetchall()
-        return cls(dict(daily), {(client, day): mark for client, day, mark in days})
+        return cls(dict(daily), {(client, day): fingerprint for client, day, fingerprint in days})
 
     def changes(self, later: _Marts) -> str:
-        """Says in a sentence what a night changed."""
-        new, gone = later.daily.keys() - self.daily.keys(), self.daily.keys() - later.daily.keys()
+        """Returns a sentence that says what changed between this state and a later one."""
+        new, deleted = later.daily.keys() - self.daily.keys(), self.daily.keys() - later.daily.keys()
         both = later.daily.keys() & self.daily.keys()
         changed = sum(later.daily[row] != self.daily[row] for row in both)
-        days = {key for key, mark in later.days.items() if self.days.get(key) != mark}
+        days = {key for key, fingerprint in later.days.items() if self.days.get(key) != fingerprint}
         parts = (
-            f"{len(new):,} new, {changed:,} changed, {len(gone):,} gone, {len(both) - changed:,} untouched"
+            f"{len(new):,} new, {changed:,} changed, {len(deleted):,} deleted,"
+            f" {len(both) - changed:,} unchanged"
         )
         number = len({client for client, _ in days})
-        return f"Recomputed {_count(len(days), 'day')} of {_count(number, 'client')}; daily rows: {parts}."
+        return f"Recomputed {counted(len(days), 'day')} of {counted(number, 'client')}; daily rows: {parts}."
 
 
-def _insist(failures: Sequence[str]) -> None:
+def _raise_if_any(failures: Sequence[str]) -> None:
     if failures:
-        raise MediaError(f"the demo cannot go on: {'; '.join(failures[:3])}")
+        raise MediaError(f"the demo failed: {'; '.join(failures[:3])}")
 
 
-def _count(number: int, thing: str) -> str:
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
-
-
-def _chapter(title: str) -> None:
+def _print_heading(title: str) -> None:
     say("")
     say(title + ".")
 
@@ -298,32 +301,32 @@ TOP_CAMPAIGNS = """
 
 
 def _show_figures(db: Database) -> None:
-    with connect(db, "media_reader") as connection:  # as a BI tool of the agency would
-        for which, query in {"week": LAST_WEEK, "month": LAST_MONTH}.items():
+    with connect(db, "media_reader") as connection:  # the role of the agency's BI tool
+        for period, query in {"week": LAST_WEEK, "month": LAST_MONTH}.items():
             found = connection.execute(query.encode()).fetchall()
-            title = f"The last {which}, {found[0][0]} to {found[0][1]}"
-            _print(title, ("client", *FIGURES), [row[2:] for row in found])
+            title = f"The last {period}, {found[0][0]} to {found[0][1]}"
+            _print_table(title, ("client", *FIGURES), [row[2:] for row in found])
         top = connection.execute(TOP_CAMPAIGNS.encode()).fetchall()
     columns = ("client", "rank", "campaign", "revenue", "spend", "roas")
-    _print("The top campaigns of that month, by revenue", columns, top)
+    _print_table("The top campaigns of that month, by revenue", columns, top)
 
 
-def _show_log(db: Database) -> None:
+def _show_runs(db: Database) -> None:
     with connect(db) as connection:
-        state = status(connection, limit=6)
-        bad = runs.rejects(connection)
-    log = [(run.id, _key(run.file), run.status, run.loaded, run.rejected) for run in state.runs]
-    _print("The latest runs of the loader", ("run", "file", "status", "loaded", "rejected"), log)
-    rejected = [(_key(row.uri), row.line, row.reason, row.sentence) for row in bad]
-    _print("What was rejected, and is kept", ("file", "line", "reason", "what is wrong"), rejected)
+        latest = status(connection, limit=6).runs
+        rejects = runs.rejects(connection)
+    log = [(run.id, _key(run.file), run.status, run.loaded, run.rejected) for run in latest]
+    _print_table("The latest runs of the loader", ("run", "file", "status", "loaded", "rejected"), log)
+    rejected = [(_key(row.uri), row.line, row.reason, row.sentence) for row in rejects]
+    _print_table("The rejected rows", ("file", "line", "reason", "explanation"), rejected)
 
 
 def _key(uri: str) -> str:
     return uri.removeprefix(f"s3://{demo_data.BUCKET}/")
 
 
-def _print(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Prints a table; numbers stand on the right."""
+def _print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Prints a table, with numbers right-aligned."""
     console = Console() if sys.stdout.isatty() else Console(width=130)
     table = Table(title=title, title_justify="left")
     for number, name in enumerate(columns):
@@ -341,25 +344,23 @@ def _cell(value: object) -> str:
     return f"{value:,}" if isinstance(value, int | Decimal) else on_one_line(value)
 
 
-def _say_how_to_look_further(directory: Path, server: Server) -> None:
-    named = server.environment() | {"MEDIA_FEEDS": str(directory / "feeds.yml")}
-    settings = " ".join(f"{name}={shlex.quote(value)}" for name, value in named.items())
+def _print_next_steps(directory: Path, server: Server) -> None:
+    variables = server.environment() | {"MEDIA_FEEDS": str(directory / "feeds.yml")}
+    settings = " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items())
     profiles = f"--profiles-dir {shlex.quote(_short(directory))}"
     address = Embedded(directory).address(server)
     say("")
-    say("How to look further: the demo's database keeps running. In this shell, from the checkout, type")
+    say("The demo's database keeps running. To explore it, type in the checkout")
     say(f"  export {settings}")
     say("and then")
     say("  .venv/bin/media db psql         for SQL; try: select * from media.weekly_summaries;")
-    say("  .venv/bin/media status          for the loader's log and what waits")
-    say("  .venv/bin/media rejects         for the rejected rows as they were delivered")
+    say("  .venv/bin/media status          for the loader's runs, and what is waiting")
+    say("  .venv/bin/media rejects         for the rejected rows, as delivered")
     say(f"  .venv/bin/dbt docs generate {profiles} && .venv/bin/dbt docs serve {profiles}")
-    say("                                  for every table, column and rule, with its lineage")
+    say("                                  for all tables and columns, with their lineage")
     if address:
-        say(f"A BI tool connects to {address}")
-    say(
-        "When you have seen enough: .venv/bin/python -m loader.demo stop (the next demo starts afresh anyhow)"
-    )
+        say(f"Connect a BI tool to {address}")
+    say("To stop the database: .venv/bin/python -m loader.demo stop (the next demo starts with a new one)")
 
 
 def _short(path: Path) -> str:

@@ -1,4 +1,4 @@
--- Without a CPM the spend of a day is unknown. Names the client and the dates.
+-- Warns of live days without a CPM, whose spend is unknown, with the client and the dates.
 {{ config(severity='warn') }}
 
 with days as (

@@ -1,4 +1,4 @@
-"""What the benchmark stands on: PostgreSQL with the product's own settings, moto in a process beside it."""
+"""The benchmark's environment: PostgreSQL with the product's own settings, and moto in another process."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 BUCKET = "bench"
 MEDIA = Path(sys.executable).with_name("media")
-FOREIGN = ("PG", "AWS_", "MEDIA_", "DBT_", "PREFECT_")
-FORGET_LOADS = """
+CLEARED_PREFIXES = ("PG", "AWS_", "MEDIA_", "DBT_", "PREFECT_")
+DELETE_LOADS = """
 truncate media.ingestion_logs, media.staging_media_raw, media_ops.rejected_rows, media_ops.run_days cascade
 """
-FORGET_BUILDS = """
+DROP_BUILDS = """
 do $$
 declare
     relation record;
@@ -53,16 +53,16 @@ truncate media_ops.days_built
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
-    """What a process took."""
+class ProcessCost:
+    """The time and memory that a process used."""
 
     seconds: float
     peak_mb: float
 
 
 @dataclass(frozen=True)
-class Stand:
-    """The servers, and the environment in which the product's own commands find them."""
+class Bench:
+    """The servers, and the environment for the product's commands."""
 
     directory: Path
     server: Server
@@ -71,16 +71,16 @@ class Stand:
     env: Mapping[str, str]
 
     def database(self, name: str) -> Database:
-        """Returns a database by its name, whether it exists or not."""
+        """Returns the database of that name, which need not exist."""
         return Database(name, {**self.server.environment(), "PGDATABASE": name})
 
     def exists(self, name: str) -> bool:
-        """Returns whether a database of an earlier run, kept by --keep, has that name."""
+        """Returns whether the database exists, from an earlier run with --keep."""
         with closing(self.server.connect("postgres")) as connection:
             return bool(connection.execute("select from pg_database where datname = %s", [name]).rowcount)
 
-    def fresh(self, name: str) -> Database:
-        """Makes a migrated database; one of that name goes first."""
+    def new_database(self, name: str) -> Database:
+        """Creates a migrated database; drops an existing one of that name."""
         with closing(self.server.connect("postgres")) as connection:
             connection.execute(f"drop database if exists {name} with (force)")
             connection.execute(f"create database {name} template template0")
@@ -96,24 +96,24 @@ class Stand:
                 connection.execute(statement.encode())
 
     def value(self, db: Database, query: str) -> int:
-        """Returns the one number that a query gives."""
+        """Returns the single number that a query selects."""
         with closing(connect(db, autocommit=True)) as connection:
             found = connection.execute(query.encode()).fetchone()
         assert found is not None
         return int(found[0] or 0)
 
-    def media(self, db: Database, *arguments: str) -> Ran:
-        """Runs a command of the product in a process of its own, as a shell does."""
+    def media(self, db: Database, *arguments: str) -> ProcessCost:
+        """Runs one of the product's commands as a subprocess."""
         return self.run(db, str(MEDIA), *arguments)
 
-    def psql(self, db: Database, *arguments: str) -> Ran:
-        """Runs psql, which stops at the first error."""
+    def psql(self, db: Database, *arguments: str) -> ProcessCost:
+        """Runs psql; stops at the first error."""
         return self.run(db, str(self.programs / "psql"), "-XqAt", "-v", "ON_ERROR_STOP=1", *arguments)
 
-    def run(self, db: Database, *command: str) -> Ran:
-        """Runs a command on a database and waits for it; its last words where it fails."""
-        said = self.directory / "said"
-        with said.open("wb") as output:
+    def run(self, db: Database, *command: str) -> ProcessCost:
+        """Runs a command on a database and waits for it; exits with the end of its output if it fails."""
+        log = self.directory / "output.log"
+        with log.open("wb") as output:
             start = time.perf_counter()
             process = subprocess.Popen(
                 command, cwd=CHECKOUT, env={**self.env, **db.env, "DBT_TARGET_PATH": self._target(db)},
@@ -123,15 +123,15 @@ class Stand:
             seconds = time.perf_counter() - start
             process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
-            raise SystemExit(f"{' '.join(command)} failed:\n{said.read_text()[-2000:]}")
-        return Ran(seconds, usage.ru_maxrss / 1024)
+            raise SystemExit(f"{' '.join(command)} failed:\n{log.read_text()[-2000:]}")
+        return ProcessCost(seconds, usage.ru_maxrss / 1024)
 
     def _target(self, db: Database) -> str:
-        """Returns where dbt keeps what it has read: in one place it would read it anew for each database."""
+        """Returns the database's dbt target directory: dbt parses everything again for another profile."""
         return str(self.directory / "target" / db.env["PGDATABASE"])
 
-    def settle(self, db: Database) -> None:
-        """Writes out what earlier work left dirty, so that the next measurement does not pay for it."""
+    def checkpoint(self, db: Database) -> None:
+        """Writes dirty pages to disk, so that the next measurement does not include it."""
         self.sql(db, "checkpoint")
 
     def put(self, key: str, file: Path) -> None:
@@ -141,14 +141,14 @@ class Stand:
 
     def empty_bucket(self) -> None:
         """Removes all objects."""
-        for thing in self.s3.list_objects_v2(Bucket=BUCKET).get("Contents", []):
-            self.s3.delete_object(Bucket=BUCKET, Key=thing["Key"])
+        for obj in self.s3.list_objects_v2(Bucket=BUCKET).get("Contents", []):
+            self.s3.delete_object(Bucket=BUCKET, Key=obj["Key"])
 
 
 @contextmanager
-def stand(feeds: str, keep: Path | None) -> Iterator[Stand]:
-    """Has everything running for as long as the block lasts; `keep` names a directory that stays."""
-    for name in [name for name in os.environ if name.startswith(FOREIGN)]:
+def running_bench(feeds: str, keep: Path | None) -> Iterator[Bench]:
+    """Runs the servers for the duration of the block, in a temporary directory or in `keep`."""
+    for name in [name for name in os.environ if name.startswith(CLEARED_PREFIXES)]:
         del os.environ[name]
     with tempfile.TemporaryDirectory(prefix="media-bench-") as temporary, _moto() as url:
         directory = keep or Path(temporary)
@@ -171,13 +171,13 @@ def stand(feeds: str, keep: Path | None) -> Iterator[Stand]:
         client = boto3.client("s3")
         client.create_bucket(Bucket=BUCKET)
         with embedded.lease() as server:
-            yield Stand(directory, server, embedded.programs, client, dict(os.environ))
+            yield Bench(directory, server, embedded.programs, client, dict(os.environ))
         embedded.stop()
 
 
 @contextmanager
 def _moto() -> Iterator[str]:
-    """Runs moto's server beside us: in this process it would share the interpreter's lock."""
+    """Runs moto's server in another process: in this one the two would share the GIL."""
     port = next(port for port in range(5600, 5700) if port_is_free(port))
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -195,8 +195,8 @@ def _moto() -> Iterator[str]:
         process.wait()
 
 
-def written(connection: psycopg.Connection) -> tuple[int, int]:
-    """Returns how much write-ahead log there is, and how many rows of our tables were ever written."""
+def write_counters(connection: psycopg.Connection) -> tuple[int, int]:
+    """Returns the bytes of write-ahead log and the number of rows in our tables written so far."""
     connection.execute("select pg_stat_force_next_flush()")
     found = connection.execute(
         """

@@ -1,4 +1,4 @@
-"""The CPM of each client by the date from which it holds, and the days that a change re-prices."""
+"""Sets, removes and lists clients' CPMs by effective date, and counts the days that a change re-prices."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from uuid import UUID
 import psycopg
 
 from loader.errors import MediaError
+from loader.names import counted
 
 LIMIT = Decimal(10) ** 6
 
 
 @dataclass(frozen=True, slots=True)
 class Repricing:
-    """What a change of CPM does: the days with staged rows on which another CPM is in force now."""
+    """The effect of a rate change: the days with staged rows on which a different CPM is now in force."""
 
     changed: bool
     days: int = 0
@@ -26,16 +27,16 @@ class Repricing:
 
     def __str__(self) -> str:
         if not self.changed:
-            return "that was the CPM already: nothing is re-priced"
+            return "this CPM was already set: nothing is re-priced"
         if not self.days:
             return "no day with rows is re-priced"
         span = f"{self.first}" if self.days == 1 else f"from {self.first} to {self.last}"
-        return f"{self.days} day{'s' * (self.days > 1)} with rows re-priced by the next transform: {span}"
+        return f"the next `media transform` re-prices {counted(self.days, 'day')} with rows: {span}"
 
 
 @dataclass(frozen=True, slots=True)
-class Rate:
-    """One CPM; `since` is None where it holds from the beginning."""
+class Cpm:
+    """A client's CPM from the date `since`; None means from the beginning."""
 
     client: str
     cpm: Decimal
@@ -43,19 +44,19 @@ class Rate:
 
 
 def parsed_cpm(text: str) -> Decimal:
-    """Reads a CPM: 0 or more, at most four decimals. Raises MediaError."""
+    """Parses a CPM: at least 0, below LIMIT, at most four decimals. Raises MediaError."""
     if not re.fullmatch(r"-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)", text.strip()):
-        raise MediaError(f"{text[:60]!r} is no CPM: write a number such as 12.50")
+        raise MediaError(f"{text[:60]!r} is not a CPM: write a number such as 12.50")
     cpm = Decimal(text.strip())
     if cpm < 0 or cpm >= LIMIT or cpm != round(cpm, 4):
         raise MediaError(
-            f"{text[:60]!r} is no CPM: it is 0 or more, below {LIMIT}, with four decimals at most"
+            f"{text[:60]!r} is not a CPM: give a number from 0 to below {LIMIT}, with at most four decimals"
         )
     return cpm
 
 
-def set_rate(connection: psycopg.Connection, client: UUID, cpm: Decimal, since: date | None) -> Repricing:
-    """Sets the CPM that holds from a date, or from the beginning."""
+def set_cpm(connection: psycopg.Connection, client: UUID, cpm: Decimal, since: date | None) -> Repricing:
+    """Sets a client's CPM from the date `since`, or from the beginning (None); returns what it re-prices."""
     before = _in_force(connection, client, since)
     changed = connection.execute(
         """
@@ -70,23 +71,23 @@ def set_rate(connection: psycopg.Connection, client: UUID, cpm: Decimal, since: 
     return Repricing(True) if before == cpm else _repriced(connection, client, since)
 
 
-def remove_rate(connection: psycopg.Connection, client: UUID, since: date | None) -> Repricing:
-    """Removes the CPM that holds from a date; MediaError if there is none."""
+def remove_cpm(connection: psycopg.Connection, client: UUID, since: date | None) -> Repricing:
+    """Removes the CPM set from `since`, or from the beginning (None). Raises MediaError if there is none."""
     before = _in_force(connection, client, since)
     removed = connection.execute(
         "delete from media.client_settings where client_id = %s and effective_date is not distinct from %s",
         [client, since],
     )
     if not removed.rowcount:
-        start = f"from {since}" if since else "from the beginning (give --from for another)"
-        raise MediaError(f"that client has no CPM {start}: see `media cpm list`")
+        start = f"from {since}" if since else "from the beginning (give --from for another date)"
+        raise MediaError(f"this client has no CPM {start}: see `media cpm list`")
     if before == _in_force(connection, client, since):
         return Repricing(True)
     return _repriced(connection, client, since)
 
 
-def list_rates(connection: psycopg.Connection, client: UUID | None = None) -> list[Rate]:
-    """Returns the CPMs of one client or all, by client and date."""
+def list_cpms(connection: psycopg.Connection, client: UUID | None = None) -> list[Cpm]:
+    """Returns the CPMs of one client, or of all, sorted by client and date."""
     found = connection.execute(
         """
         select clients.name, client_settings.cpm, client_settings.effective_date
@@ -97,11 +98,11 @@ def list_rates(connection: psycopg.Connection, client: UUID | None = None) -> li
         """,
         {"client": client},
     ).fetchall()
-    return [Rate(*row) for row in found]
+    return [Cpm(*row) for row in found]
 
 
 def _in_force(connection: psycopg.Connection, client: UUID, day: date | None) -> Decimal | None:
-    """Returns the CPM in force on a day, or at the beginning."""
+    """Returns the CPM in force on a day, or at the beginning (None); None if there is none."""
     found = connection.execute(
         """
         select cpm from media_ops.cpm_periods
@@ -116,7 +117,7 @@ def _in_force(connection: psycopg.Connection, client: UUID, day: date | None) ->
 
 
 def _repriced(connection: psycopg.Connection, client: UUID, since: date | None) -> Repricing:
-    """Counts the days with rows from a date up to the next CPM's."""
+    """Counts the days with rows from a date up to the next CPM's effective date."""
     found = connection.execute(
         """
         select count(distinct run_days.date), min(run_days.date), max(run_days.date)

@@ -1,0 +1,91 @@
+"""The lock of the nightly flow, and the messages and the page that describe its outcome."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+
+from loader.database.connection import Database, connect, require_tables
+from loader.errors import MediaError
+from loader.ingestion.ingest import Result
+from loader.names import counted
+from loader.nightly.transform import NodeResult
+
+LOCK = 0x6D65646961  # "media"; cannot collide with the loader's locks on objects, which are pairs of numbers
+WORK_LIST = "int_days_to_rebuild"
+FAILURES_IN_MESSAGE = 20
+"""The failure message contains at most this many failures; the artifacts contain all."""
+
+
+class NightlyError(MediaError):
+    """The nightly flow failed: `sentences` has one for each failed file and node; the message joins them."""
+
+    def __init__(self, *sentences: str) -> None:
+        super().__init__(message(sentences))
+        self.sentences = sentences
+
+
+@contextmanager
+def only_nightly_flow(db: Database) -> Iterator[None]:
+    """Ensures that only one nightly flow runs on a database; raises NightlyError if another is running.
+
+    The lock has its own connection, so that it ends with the process, however that ends.
+    """
+    with closing(connect(db, "media_loader", autocommit=True)) as connection:
+        require_tables(connection)
+        found = connection.execute("select pg_try_advisory_lock(%s)", [LOCK]).fetchone()
+        if not (found and found[0]):
+            raise NightlyError("another nightly flow is still running on this database: this one did nothing")
+        yield
+
+
+def days_recomputed(db: Database, nodes: Sequence[NodeResult]) -> int:
+    """Returns the number of days, (client, date) pairs, in this build's work list."""
+    if all((node.name, node.status) != (WORK_LIST, "success") for node in nodes):
+        return 0  # the list in the database is from another build
+    with closing(connect(db, "media_transformer", autocommit=True)) as connection:
+        found = connection.execute("select count(*) from media_models.int_days_to_rebuild").fetchone()
+    return int(found[0]) if found else 0
+
+
+def failures(results: Sequence[Result], nodes: Sequence[NodeResult]) -> list[str]:
+    """Returns one sentence for each file and each node that failed."""
+    files = [f"{result.uri}: {result.message}" for result in results if result.status == "failed"]
+    return files + [str(node) for node in nodes if node.failed]
+
+
+def message(sentences: Sequence[str]) -> str:
+    """Joins the first FAILURES_IN_MESSAGE sentences to one message, and counts the rest."""
+    left = len(sentences) - FAILURES_IN_MESSAGE
+    rest = f"; and {left} more: see `media status`" if left > 0 else ""
+    return "; ".join(sentences[:FAILURES_IN_MESSAGE]) + rest
+
+
+def markdown(
+    results: Sequence[Result], nodes: Sequence[NodeResult], days: int, sentences: Sequence[str]
+) -> str:
+    """Returns a Markdown page that describes the flow run; see days_recomputed() and failures()."""
+    loaded = [result for result in results if result.status == "loaded"]
+    with_rejects = [result for result in results if result.rejected]
+    sections = {
+        "Failed": [_escaped(sentence) for sentence in sentences],
+        "Arrived": [
+            f"{_escaped(one.uri)} ({_escaped(one.feed)}): {counted(one.loaded, 'row')}" for one in loaded
+        ],
+        "Rejected": [f"{_escaped(one.uri)}: {counted(one.rejected, 'row')}" for one in with_rejects],
+        "Recomputed": [f"{counted(days, 'day')} (counted per client)"] if days else [],
+        "Warnings": [_escaped(str(node)) for node in nodes if node.status == "warn"],
+        "dbt": [f"{counted(len(nodes), 'node')}, {sum(n.failed for n in nodes)} failed"] if nodes else [],
+    }
+    parts = [
+        f"## {name}\n\n" + "\n".join(f"* {line}" for line in lines or ["nothing"])
+        for name, lines in sections.items()
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _escaped(text: str) -> str:
+    """Returns the text on one line, escaped so that Markdown shows it literally."""
+    return re.sub(r"([\\`*_\[\]~|])", r"\\\1", html.escape(" ".join(text.split()), quote=False))
