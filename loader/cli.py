@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import io
 import os
@@ -219,20 +218,15 @@ def rejects(
     """Show the rejected rows of a run, or of all files that wait for --retry."""
     with console.open_database(as_json) as db, connect(db, "media_loader") as connection:
         require_tables(connection)
-        found = runs.rejects(connection, run)
-    names = [field.name for field in dataclasses.fields(runs.RejectedRow)]
-    if file is not None:
-        try:
-            with file.open("w", encoding="utf-8", newline="") as stream:
-                csv.writer(stream).writerows([names, *(dataclasses.astuple(row) for row in found)])
-        except OSError as error:
-            raise MediaError(f"{file} cannot be written: {error.strerror}") from error
-    if as_json:
-        console.print_json(found)
-    elif file is not None:
-        console.say(f"{counted(len(found), 'rejected row')} written to {file}")
-    else:
-        console.print_table(names, [dataclasses.astuple(row) for row in found])
+        if file is not None:
+            written = console.write_csv(file, runs.RejectedRow, runs.rejects(connection, run))
+        if as_json:
+            console.print_json(runs.rejects(connection, run))
+        elif file is not None:
+            console.say(f"{counted(written, 'rejected row')} written to {file}")
+        else:
+            names = [field.name for field in dataclasses.fields(runs.RejectedRow)]
+            console.print_table(names, map(dataclasses.astuple, runs.rejects(connection, run)))
 
 
 @app.command()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
-from collections.abc import Iterator, Sequence
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, astuple, fields
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -15,6 +18,9 @@ from rich.text import Text
 
 from loader.database.choice import database
 from loader.database.connection import Database
+from loader.errors import MediaError
+
+TABLE_ROWS = 1_000
 
 
 @contextmanager
@@ -41,19 +47,61 @@ def say(sentence: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Prints a dataclass, or a list of dataclasses, as JSON."""
-    plain = [asdict(item) for item in value] if isinstance(value, list) else asdict(value)
-    print(json.dumps(plain, default=str, ensure_ascii=False, indent=2))
+    """Prints a dataclass as a JSON object, or dataclasses as a JSON array, one after the other."""
+    if not isinstance(value, Iterable):
+        print(_json(value))
+        return
+    separator = "[\n"
+    for item in value:
+        print(separator + textwrap.indent(_json(item), "  "), end="")
+        separator = ",\n"
+    print("[]" if separator == "[\n" else "\n]")
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Prints rows as a table on a terminal, as tab-separated lines elsewhere; None is an empty cell."""
+def _json(item: Any) -> str:
+    return json.dumps(asdict(item), default=str, ensure_ascii=False, indent=2)
+
+
+def spreadsheet_cell(value: object) -> object:
+    """Returns a cell of a CSV that no spreadsheet executes and no terminal interprets.
+
+    A text that starts like a formula gets an apostrophe. Control characters other than line breaks and tabs
+    are escaped.
+    """
+    if not isinstance(value, str):
+        return value
+    shown = "".join(c if c.isprintable() or c in "\n\r\t" else repr(c)[1:-1] for c in value)
+    return f"'{shown}" if shown.lstrip().startswith(("=", "+", "-", "@")) or shown[:1] in "\t\r" else shown
+
+
+def write_csv(file: Path, kind: type, rows: Iterable[Any]) -> int:
+    """Writes dataclasses of one kind to a CSV file with a header; returns how many. Raises MediaError."""
+    count = 0
+    try:
+        with file.open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(field.name for field in fields(kind))
+            for count, row in enumerate(rows, 1):  # noqa: B007
+                writer.writerow(map(spreadsheet_cell, astuple(row)))
+    except OSError as error:
+        raise MediaError(f"{file} cannot be written: {error.strerror}") from error
+    return count
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Prints rows as a table on a terminal, as tab-separated lines elsewhere; None is an empty cell.
+
+    A terminal gets the first TABLE_ROWS rows, and is told that there are more.
+    """
     if not sys.stdout.isatty():
         print("\t".join(columns))
         for row in rows:
             print("\t".join("" if value is None else on_one_line(value) for value in row))
         return
     table = Table(*columns)
-    for row in rows:
+    for number, row in enumerate(rows):
+        if number == TABLE_ROWS:
+            table.caption = f"the first {TABLE_ROWS:,} rows; redirect the output to see all of them"
+            break
         table.add_row(*(Text("" if value is None else on_one_line(value)) for value in row))
     Console().print(table)

@@ -5,11 +5,21 @@ from __future__ import annotations
 import unicodedata
 
 QUOTED_CHARACTERS = 80
+NAME_LENGTH = 255
+NORMALISED_LENGTH = 4 * NAME_LENGTH
+"""NFC makes a text at most four times shorter, so a longer text cannot become a name."""
 
 
 def normalised(text: str) -> str:
-    """Returns the text in Unicode NFC, without surrounding white space."""
-    return text.strip() if text.isascii() else unicodedata.normalize("NFC", text).strip()
+    """Returns the text in Unicode NFC, without surrounding white space.
+
+    Leaves a text of more than NORMALISED_LENGTH characters as it is: the time that normalising takes grows
+    with the square of the combining marks, and 64,000 of them take 11 s.
+    """
+    text = text.strip()
+    if text.isascii() or len(text) > NORMALISED_LENGTH:
+        return text
+    return unicodedata.normalize("NFC", text).strip()
 
 
 def client_key(text: str) -> str:
@@ -24,7 +34,7 @@ def storable(text: str) -> str:
 
 def quoted(text: str) -> str:
     """Returns the text in quotes for a message, cut to QUOTED_CHARACTERS."""
-    shown = storable(text.strip())
+    shown = storable(text.strip()[: QUOTED_CHARACTERS + 1])
     return f'"{shown[:QUOTED_CHARACTERS]}…"' if len(shown) > QUOTED_CHARACTERS else f'"{shown}"'
 
 

@@ -13,9 +13,8 @@ import psycopg
 
 from loader.agency.cpms import parsed_cpm, set_cpm
 from loader.errors import MediaError
-from loader.names import client_key, normalised
+from loader.names import NAME_LENGTH, client_key, normalised
 
-NAME_LIMIT = 255
 COLUMNS = ("name", "cpm", "effective_date")
 
 
@@ -43,9 +42,9 @@ def known_clients(connection: psycopg.Connection) -> dict[str, str]:
 def add_client(connection: psycopg.Connection, name: str) -> UUID:
     """Adds a client and returns its id. Raises MediaError if the name is invalid or taken, ignoring case."""
     name = normalised(name)
-    if not name or len(name) > NAME_LIMIT or not name.isprintable():
+    if not name or len(name) > NAME_LENGTH or not name.isprintable():
         raise MediaError(
-            f"{name[:60]!r} is not a valid client name: give 1 to {NAME_LIMIT} printable characters"
+            f"{name[:60]!r} is not a valid client name: give 1 to {NAME_LENGTH} printable characters"
         )
     if client_key(name) in known_clients(connection):
         raise MediaError(f"client {name} already exists")

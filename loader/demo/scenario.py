@@ -314,7 +314,7 @@ def _show_figures(db: Database) -> None:
 def _show_runs(db: Database) -> None:
     with connect(db) as connection:
         latest = status(connection, limit=6).runs
-        rejects = runs.rejects(connection)
+        rejects = list(runs.rejects(connection))
     log = [(run.id, _key(run.file), run.status, run.loaded, run.rejected) for run in latest]
     _print_table("The latest runs of the loader", ("run", "file", "status", "loaded", "rejected"), log)
     rejected = [(_key(row.uri), row.line, row.reason, row.sentence) for row in rejects]

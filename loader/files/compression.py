@@ -24,6 +24,8 @@ from loader.errors import ContentError
 
 CHUNK = 1 << 16
 MAX_WINDOW_BYTES = 1 << 27  # the largest dictionary or window accepted: enough for xz -9 and zstd --ultra
+ZIP_DIRECTORY_BYTES = 1 << 20  # about ten thousand files, for which zipfile takes some 10 MB
+ZIP_END_BYTES = (1 << 16) + 200  # a comment of up to 64 KB, and the records at the end of a zip
 ZIP_BYTES_IN_MEMORY = 1 << 23  # a larger zip is written to a temporary file
 
 
@@ -168,7 +170,7 @@ def _only_member(chunks: Iterator[bytes]) -> Iterator[bytes]:
     with tempfile.SpooledTemporaryFile(max_size=ZIP_BYTES_IN_MEMORY) as spool:
         for chunk in chunks:
             spool.write(chunk)
-        spool.seek(0)
+        _check_directory(spool)
         try:
             with zipfile.ZipFile(spool) as archive, _member(archive) as member:
                 while chunk := member.read(CHUNK):
@@ -184,10 +186,32 @@ def _only_member(chunks: Iterator[bytes]) -> Iterator[bytes]:
             raise _broken_zip(error) from error
 
 
+def _check_directory(spool: IO[bytes]) -> None:
+    """Raises ContentError if the zip lists so much that its directory alone would take a lot of memory."""
+    size = spool.seek(0, io.SEEK_END)
+    spool.seek(max(0, size - ZIP_END_BYTES))
+    tail = spool.read()
+    spool.seek(0)
+    end = tail.rfind(b"PK\x05\x06")
+    directory = tail[
+        end + 12 : end + 16
+    ]  # its length in bytes; in zip64 all ones, and the length is elsewhere
+    if directory == b"\xff\xff\xff\xff":
+        end = tail.rfind(b"PK\x06\x06")
+        directory = tail[end + 40 : end + 48]
+    if end >= 0 and int.from_bytes(directory, "little") > ZIP_DIRECTORY_BYTES:
+        raise ContentError("the zip archive lists thousands of files: have it delivered with exactly one")
+
+
 def _member(archive: zipfile.ZipFile) -> IO[bytes]:
     members = [member for member in archive.infolist() if not member.is_dir()]
     if len(members) != 1:
         raise ContentError(f"the zip archive has {len(members)} files: have it delivered with exactly one")
+    if members[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        # the library decompresses the others without a limit of memory
+        raise ContentError(
+            "the file in the zip archive is not compressed with deflate: have it delivered as an ordinary zip"
+        )
     return archive.open(members[0])
 
 

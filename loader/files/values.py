@@ -12,12 +12,11 @@ from datetime import date, datetime
 from typing import NamedTuple
 
 from loader.files.records import Reason
-from loader.names import client_key, normalised, quoted, storable
+from loader.names import NAME_LENGTH, client_key, normalised, quoted, storable
 
 FIRST_DAY = date(2000, 1, 1)
 BIGINT = 2**63 - 1
 NUMERIC_DIGITS = 12
-NAME_LENGTH = 255
 NOT_SET = "(not set)"
 # Most numbers match these patterns. Treating them separately saves seconds per million.
 COUNT = r"(?:0|[1-9][0-9]{0,17})"
@@ -167,11 +166,13 @@ def client(text: str, clients: Mapping[str, str]) -> str:
     """Returns the id of the client with this name or id; `clients` is that of rows.parse()."""
     found = clients.get(client_key(text))
     if found is None:
-        shown = storable(normalised(text))
+        shown = storable(normalised(text)[: NAME_LENGTH + 1])
         if not shown:
             raise BadValueError("client", "the client is blank", shown)
         raise BadValueError(
-            "client", f"client {quoted(text)} is unknown: add it, then load with --retry", shown
+            "client",
+            f"client {quoted(text)} is unknown: add it, then load with --retry",
+            shown if len(shown) <= NAME_LENGTH else shown[: NAME_LENGTH - 1] + "…",
         )
     return found
 

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 BUFFER_BYTES = 1 << 18
+REJECTS_OF_A_FAILED_RUN = 10_000
+"""How many rejected rows of a run that failed because of them are kept; the others are only counted."""
 CONTENT_TABLES = ("staging_media_raw", "rejected_rows", "run_days")
 """The tables that a file's content is written to."""
 
@@ -241,7 +243,7 @@ def _failed(
         end["sha256"] = error.sha256
     with connection.transaction():
         if rejects:
-            rejects.write(connection)
+            rejects.write(connection, REJECTS_OF_A_FAILED_RUN)
         end_run(connection, run, end | {"records_failed": count})
     return _result(task, "failed", message, run, 0, count, end["failure"])
 

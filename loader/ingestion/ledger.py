@@ -5,7 +5,7 @@ It also stores the feeds as feeds.yml declares them, because they determine whic
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -18,8 +18,10 @@ from psycopg import sql
 
 from loader.files.feeds import Feed
 from loader.ingestion.s3 import S3Object
+from loader.names import client_key
 
 LATEST = (Path(__file__).parent / "sql" / "latest_runs.sql").read_bytes()
+WAITING_CLIENTS = (Path(__file__).parent / "sql" / "waiting_clients.sql").read_bytes()
 LOCK = "select pg_advisory_lock(class_id, object_id) from media_ops.object_lock(%s, %s)"
 UNLOCK = "select pg_advisory_unlock(class_id, object_id) from media_ops.object_lock(%s, %s)"
 
@@ -34,8 +36,6 @@ class LatestRun:
     failure: str | None
     waits: bool
     """Of the runs without an outside failure, the latest failed for its content or has rejected rows."""
-    waiting_clients: tuple[str, ...]
-    """The names of the unknown clients in those rejected rows."""
 
     def knows(self, obj: S3Object) -> bool:
         """Returns whether this run is of the object in this state and had no failure outside the file."""
@@ -46,10 +46,20 @@ class LatestRun:
 def latest_runs(connection: psycopg.Connection, bucket: str, key: str | None = None) -> dict[str, LatestRun]:
     """Returns the latest run of every key of a bucket, or of one key, by key."""
     found = connection.execute(LATEST, {"bucket": bucket, "key": key}).fetchall()
-    return {
-        name: LatestRun(run, etag, modified, failure, waits, tuple(clients or ()))
-        for name, run, etag, modified, failure, waits, clients in found
-    }
+    return {key: LatestRun(*run) for key, *run in found}
+
+
+def keys_of_known_clients(
+    connection: psycopg.Connection, bucket: str, clients: Container[str]
+) -> frozenset[str]:
+    """Returns the keys that wait for --retry with a rejected row whose client is known now.
+
+    `clients` holds the client_key() of every name and id. The names are read one block at a time: a file can
+    have as many as it has rows.
+    """
+    with connection.transaction(), connection.cursor(name="waiting_clients") as cursor:
+        cursor.execute(WAITING_CLIENTS, {"bucket": bucket})
+        return frozenset(key for key, name in cursor if client_key(name) in clients)
 
 
 @contextmanager

@@ -13,9 +13,8 @@ from loader.database.connection import Database, connect, require_tables
 from loader.errors import MediaError
 from loader.files.feeds import Feed, feed_of
 from loader.ingestion.ingest import Result, Task, ingest
-from loader.ingestion.ledger import LatestRun, latest_runs, sync_feeds
+from loader.ingestion.ledger import LatestRun, keys_of_known_clients, latest_runs, sync_feeds
 from loader.ingestion.s3 import S3Object, connect_s3, list_objects
-from loader.names import client_key
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -114,17 +113,19 @@ class _Selector:
         self._retry = retry
         self._latest: dict[str, dict[str, LatestRun]] = {}
         self._clients = known_clients(connection) if retry == "clients" else {}
+        self._retried: dict[str, frozenset[str]] = {}
 
     def latest_run(self, obj: S3Object) -> LatestRun | None:
         if obj.bucket not in self._latest:
             self._latest[obj.bucket] = latest_runs(self._connection, obj.bucket)
         return self._latest[obj.bucket].get(obj.key)
 
-    def force(self, last: LatestRun | None) -> bool:
-        if self._by_key or last is None or not last.waits:
+    def force(self, obj: S3Object, last: LatestRun | None) -> bool:
+        if self._by_key or last is None or not last.waits or self._retry is None:
             return self._by_key
-        known = any(client_key(name) in self._clients for name in last.waiting_clients)
-        return self._retry == "all" or (self._retry == "clients" and known)
+        if self._retry == "clients" and obj.bucket not in self._retried:
+            self._retried[obj.bucket] = keys_of_known_clients(self._connection, obj.bucket, self._clients)
+        return self._retry == "all" or obj.key in self._retried[obj.bucket]
 
 
 def _add_task(
@@ -145,7 +146,7 @@ def _add_task(
             failures.append(Result(feed.name, obj.uri, "failed", str(error), failure="outside"))
         return
     last = selector.latest_run(obj)
-    force = selector.force(last)
+    force = selector.force(obj, last)
     if not force and last is not None and last.knows(obj):
         return
     tasks.append(Task(feed, obj, match, force, last))

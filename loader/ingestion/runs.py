@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -24,8 +25,8 @@ class RejectedRow:
     raw: str
 
 
-def rejects(connection: psycopg.Connection, run: str | None = None) -> list[RejectedRow]:
-    """Returns the rejected rows of a run, or of all files that wait for --retry.
+def rejects(connection: psycopg.Connection, run: str | None = None) -> Iterator[RejectedRow]:
+    """Yields the rejected rows of a run, or of all files that wait for --retry, a block at a time.
 
     `run` is an id or its first characters; raises MediaError if there is no such run.
     """
@@ -34,8 +35,7 @@ def rejects(connection: psycopg.Connection, run: str | None = None) -> list[Reje
     else:
         waiting = connection.execute("select run_id from media_ops.runs_waiting_for_retry").fetchall()
         run_ids = [run_id for (run_id,) in waiting]
-    found = connection.execute(
-        """
+    query = """
         select
             rejected_rows.run_id::text, ingestion_logs.object_uri, rejected_rows.line_number,
             rejected_rows.reason, rejected_rows.sentence, rejected_rows.raw_line
@@ -43,10 +43,11 @@ def rejects(connection: psycopg.Connection, run: str | None = None) -> list[Reje
         inner join media.ingestion_logs on ingestion_logs.id = rejected_rows.run_id
         where rejected_rows.run_id = any(%s)
         order by ingestion_logs.run_number, rejected_rows.line_number
-        """,
-        [run_ids],
-    ).fetchall()
-    return [RejectedRow(*row) for row in found]
+    """
+    with connection.transaction(), connection.cursor(name="rejects") as cursor:
+        cursor.itersize = 1_000
+        for row in cursor.execute(query, [run_ids]):
+            yield RejectedRow(*row)
 
 
 def retract(connection: psycopg.Connection, run: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import secrets
@@ -9,7 +10,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import repeat
+from itertools import islice, repeat
 from typing import IO, Any, BinaryIO
 from uuid import UUID
 
@@ -63,11 +64,15 @@ class RowIds:
 
 
 class Rejects:
-    """Collects a run's rejected rows (on disk if many), because a connection runs one COPY at a time."""
+    """Collects a run's rejected rows (on disk if many), because a connection runs one COPY at a time.
+
+    They are compressed: a row of two bytes becomes a hundred, and an archive can unpack to millions of them.
+    """
 
     def __init__(self, run: UUID) -> None:
         self._run = str(run)
-        self._lines: IO[bytes] = tempfile.SpooledTemporaryFile(SPOOLED_BYTES)  # noqa: SIM115
+        self._spool: IO[bytes] = tempfile.SpooledTemporaryFile(SPOOLED_BYTES)  # noqa: SIM115
+        self._lines = gzip.GzipFile(fileobj=self._spool, mode="wb", compresslevel=1)
         self.reasons: Counter[str] = Counter()
         self.clients: Counter[str] = Counter()
         self.first: str = ""
@@ -87,16 +92,22 @@ class Rejects:
     def __len__(self) -> int:
         return self.reasons.total()
 
-    def write(self, connection: psycopg.Connection) -> None:
-        """Copies the rejected rows into rejected_rows."""
-        self._lines.seek(0)
-        with connection.cursor() as cursor, cursor.copy(COPY_REJECTS) as copy:
-            while block := self._lines.read(BLOCK_BYTES):
-                copy.write(block)
+    def write(self, connection: psycopg.Connection, limit: int | None = None) -> None:
+        """Copies the rejected rows, or the first `limit`, into rejected_rows. Only close() may follow."""
+        self._lines.close()
+        self._spool.seek(0)
+        with (
+            gzip.GzipFile(fileobj=self._spool, mode="rb") as lines,
+            connection.cursor() as cursor,
+            cursor.copy(COPY_REJECTS) as copy,
+        ):
+            for line in islice(lines, limit):
+                copy.write(line)
 
     def close(self) -> None:
         """Deletes the temporary file."""
         self._lines.close()
+        self._spool.close()
 
 
 def stage(

@@ -56,13 +56,26 @@ def bomb(write: Callable[[io.BytesIO], Any], content: Iterable[bytes]) -> list[b
     return [packed.getvalue()]
 
 
-def zip_bomb() -> list[bytes]:
-    """Returns a zip bomb of rows."""
+def zip_bomb(method: int, content: Iterable[bytes]) -> list[bytes]:
+    """Returns a zip whose only member is compressed by a method of zipfile."""
     packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("x.csv", "w") as file:
-        for block in [HEADER, *repeated(GOOD, 8 * MB)]:
+    with zipfile.ZipFile(packed, "w", method) as archive, archive.open("x.csv", "w") as file:
+        for block in content:
             file.write(block)
     return [packed.getvalue()]
+
+
+def zip_of_empty_members(count: int) -> list[bytes]:
+    """Returns a zip with many empty members."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for number in range(count):
+            archive.writestr(str(number), b"")
+    return [packed.getvalue()]
+
+
+MARKS = ("a" + "\u0300\u0327" * 240_000).encode()
+"""Normalising this takes minutes, because the time grows with the square of the number of marks."""
 
 
 def rows(count: int, row: Callable[[int], bytes]) -> Iterator[bytes]:
@@ -101,7 +114,14 @@ HOSTILE: dict[str, Callable[[], Iterable[bytes]]] = {
         ),
         repeated(GOOD, 600 * MB),
     ),
-    "zip bomb": zip_bomb,
+    "zip bomb": lambda: zip_bomb(zipfile.ZIP_DEFLATED, [HEADER, *repeated(GOOD, 8 * MB)]),
+    "zip bomb by bzip2": lambda: zip_bomb(zipfile.ZIP_BZIP2, repeated(b"\0", 512 * MB)),
+    "zip bomb by lzma": lambda: zip_bomb(zipfile.ZIP_LZMA, repeated(b"\0", 512 * MB)),
+    "zip of 200,000 empty members": lambda: zip_of_empty_members(200_000),
+    "name of combining marks": lambda: [HEADER, b"2024-01-05,Acme,1,%s\n" % MARKS],
+    "client of combining marks": lambda: [HEADER, b"2024-01-05,%s,1,x\n" % MARKS],
+    "number of combining marks": lambda: [HEADER, b"2024-01-05,Acme,%s,x\n" % MARKS],
+    "header of combining marks": lambda: [HEADER.strip(), b",", MARKS, b"\n", GOOD],
     "endless line": lambda: repeated(b"x", 300 * MB),
     "endless quoted field": lambda: [HEADER, b'"', *repeated(GOOD, 100 * MB)],
     "NULs": lambda: [HEADER, *repeated(b"\0", 300 * MB)],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import json
@@ -461,3 +462,55 @@ def test_a_name_shared_by_two_clients_matches_neither(product: Product) -> None:
 def test_a_bad_cpm_is_refused(product: Product, cpm: str) -> None:
     assert "is not a CPM" in product.run("cpm", "set", "Acme", "--", cpm, expect={1}).stderr
     assert product.query("select * from media.client_settings") == []
+
+
+def test_of_a_run_that_failed_for_its_rejected_rows_the_first_10000_are_kept(product: Product) -> None:
+    product.put(KEY, lines(*(f"2025-01-02,Acme,Spring,{'x' * (n % 9)}!" for n in range(10_050))), NOON)
+    product.load(expect=(1,))
+    (run,) = product.query(LOG)
+    assert (run["status"], run["records_failed"]) == ("failed", 10_050)
+    kept = product.query(
+        "select count(*)::int, min(line_number)::int, max(line_number)::int from media_ops.rejected_rows"
+    )
+    assert kept == [{"count": 10_000, "min": 2, "max": 10_001}]
+    assert product.run("rejects").stdout.count("\n") == 10_002  # the database, the header, the rows
+    listed = json.loads(product.run("rejects", "--json").stdout)
+    assert [row["line"] for row in listed] == list(range(2, 10_002))
+
+
+def test_a_good_file_keeps_all_its_rejected_rows(product: Product) -> None:
+    product.put(KEY, lines("2025-01-02,Acme,Spring,1", *["2025-01-02,Zeta,Spring,1"] * 10_050), NOON)
+    product.load()
+    assert product.query("select count(*)::int from media_ops.rejected_rows") == [{"count": 10_050}]
+
+
+def test_an_unknown_clients_name_is_cut_and_no_cut_name_matches_a_client(product: Product) -> None:
+    longest = "Č" * 255
+    for name in (longest, longest + "x", "y" * 900_000):
+        product.put(KEY, lines(f"2025-01-02,{name},Spring,1", "2025-01-02,Acme,Spring,1"), NOON)
+        product.load("ttd", KEY)
+        (kept,) = product.query(
+            "select client_name from media_ops.rejected_rows"
+            " where run_id = (select id from media.ingestion_logs order by run_number desc limit 1)"
+        )
+        assert len(kept["client_name"]) == 255 and kept["client_name"][:254] == name[:254]
+    product.add_client(longest)
+    product.put(KEY, lines(f"2025-01-02,{longest}x,Spring,1", "2025-01-02,Acme,Spring,1"), LATER)
+    product.load()
+    before = len(product.query(LOG))
+    product.load_as_the_nightly_flow()
+    assert len(product.query(LOG)) == before
+
+
+@pytest.mark.parametrize("cell", ["=HYPERLINK(1)", "+1+cmd", "-2+3", "@SUM(1)", " =1", "\x1b]0;x\x07"])
+def test_rejected_rows_in_a_csv_are_text_to_spreadsheets_and_terminals(
+    product: Product, tmp_path: Path, cell: str
+) -> None:
+    product.put(KEY, f"Date,Advertiser,Campaign,Imps\n{cell},x\n2025-01-02,Acme,Spring,1\n".encode(), NOON)
+    product.feeds({"ttd": FEED | {"max_rejected": 1}})
+    product.load()
+    product.run("rejects", "--csv", f"{tmp_path / 'rejects.csv'}")
+    with (tmp_path / "rejects.csv").open(newline="") as stream:
+        (row,) = csv.DictReader(stream)
+    assert row["raw"][0] not in "=+-@ \x1b" and row["raw"].endswith(",x")
+    assert row["raw"].isprintable()

@@ -10,19 +10,10 @@ waiting as (
     select object_key, run_id
     from media_ops.runs_waiting_for_retry
     where bucket = %(bucket)s and (%(key)s::text is null or object_key = %(key)s)
-),
-
-waiting_clients as (
-    select waiting.object_key, array_agg(distinct rejected_rows.client_name) as names
-    from waiting
-    inner join media_ops.rejected_rows on rejected_rows.run_id = waiting.run_id
-    where rejected_rows.reason = 'client' and rejected_rows.client_name is not null
-    group by waiting.object_key
 )
 
 select
     latest.object_key, latest.id, latest.etag, latest.last_modified, latest.failure,
-    waiting.run_id is not null as waits, waiting_clients.names
+    waiting.run_id is not null as waits
 from latest
 left join waiting on waiting.object_key = latest.object_key
-left join waiting_clients on waiting_clients.object_key = latest.object_key
