@@ -258,7 +258,7 @@ class Model:
         return row._replace(campaign=new[0], strategy=new[1], placement=new[2], creative=new[3])
 
     def live_runs(self, client: str, on: date) -> list[Attempt]:
-        """Returns the runs whose rows are live for a client and day: section 4, rules 1 to 4."""
+        """Returns the runs whose rows are live for a client and day."""
         latest = [a for a in self.attempts if a is self.in_force(a.object)]
         ordered = sorted(latest, key=lambda a: (a.last_modified, a.object.key.encode()))
         redelivery = {feed["location"]: feed.get("redelivery", "replace") for feed in self.feeds.values()}
