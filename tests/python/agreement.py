@@ -89,7 +89,7 @@ def check_loaded(model: Model, tables: Tables) -> None:
         which = f"{attempt.object.key}, run {log['run_number']}"
         rows = sorted((tuple(row[column] for column in STAGED) for row in staged[log["id"]]), key=repr)
         check_equal(f"staged rows of {which}", rows, sorted((tuple(row) for row in attempt.rows), key=repr))
-        # The SPEC leaves open which rejects are kept of a file that breaks off.
+        # Which rejected rows of an unreadable file are kept is not defined.
         if attempt.status == "success" or attempt.rejects:
             found = sorted((row["line_number"], row["reason"]) for row in rejected[log["id"]])
             check_equal(

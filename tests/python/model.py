@@ -1,6 +1,6 @@
-"""SPEC sections 3 to 5 in plain Python: the bucket, the runs, the live rows, the marts.
+"""docs/semantics.md in plain Python: the bucket, the runs, the live rows, the marts.
 
-Read it next to the SPEC. It is slow and obvious on purpose: every answer is computed from the whole history,
+Read it next to that page. It is slow and obvious on purpose: every answer is computed from the whole history,
 with no SQL, no state kept between loads and builds, and nothing imported from the product. Sums and ratios
 are exact (`Fraction` inside, `Decimal` outside); a figure that does not fit its column is None.
 model_files.py reads the content of files.
@@ -52,7 +52,7 @@ class Object:
 
 @dataclass
 class Attempt:
-    """One row of ingestion_logs; a run in the sense of section 4 unless `same_as` is set."""
+    """One row of ingestion_logs; a run that counts unless `same_as` is set."""
 
     feed: str  # the feed's identity, its location
     object: Object
@@ -258,7 +258,7 @@ class Model:
         return row._replace(campaign=new[0], strategy=new[1], placement=new[2], creative=new[3])
 
     def live_runs(self, client: str, on: date) -> list[Attempt]:
-        """Returns the runs whose rows are live for a client and day: section 4, rules 1 to 4."""
+        """Returns the runs whose rows are live for a client and day."""
         latest = [a for a in self.attempts if a is self.in_force(a.object)]
         ordered = sorted(latest, key=lambda a: (a.last_modified, a.object.key.encode()))
         redelivery = {feed["location"]: feed.get("redelivery", "replace") for feed in self.feeds.values()}

@@ -1,4 +1,4 @@
-"""SPEC section 3 in plain Python, from an object's bytes to rows and rejects.
+"""docs/semantics.md in plain Python, its part on files: from an object's bytes to rows and rejects.
 
 Like model.py, it is slow and obvious on purpose and imports nothing from the product.
 """

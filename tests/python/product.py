@@ -78,7 +78,7 @@ fresh_database = contextmanager(_fresh)  # for tests that need several databases
 
 @dataclass(frozen=True)
 class Product:
-    """One database, one S3 and one feeds.yml, with the commands of SPEC section 7."""
+    """One database, one S3 and one feeds.yml, with the commands of docs/commands.md."""
 
     database: Database
     s3: S3

@@ -1,4 +1,4 @@
-"""Tests the model against the SPEC; every expected figure was worked out by hand."""
+"""Tests the model; every expected figure was worked out by hand from docs/semantics.md."""
 
 from __future__ import annotations
 
