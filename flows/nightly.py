@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -13,6 +14,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -20,7 +22,12 @@ from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.schedules import CronSchedule
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
+    PREFECT_API_URL,
+    PREFECT_HOME,
+    temporary_settings,
+)
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.types.entrypoint import EntrypointType
 from prefect.utilities.annotations import opaque
@@ -183,8 +190,12 @@ def serve(cron: str = "0 5 * * *") -> None:
     if PREFECT_API_URL.value():
         _serve(cron)
         return
-    with _server() as url, temporary_settings({PREFECT_API_URL: url}):
-        print(f"Prefect server: {url.removesuffix('/api')}", flush=True)
+    login, file = _login()
+    with _server(login) as url, temporary_settings({PREFECT_API_URL: url, PREFECT_API_AUTH_STRING: login}):
+        print(
+            f"Prefect server: {url.removesuffix('/api')} (it asks for the login that is in {file})",
+            flush=True,
+        )
         _serve(cron)
 
 
@@ -193,13 +204,36 @@ def _serve(cron: str) -> None:
     nightly.serve(name="nightly", cron=cron, limit=1, entrypoint_type=EntrypointType.MODULE_PATH)
 
 
+def _login() -> tuple[str, Path]:
+    """Returns the server's login, USER:PASSWORD, and the file that holds it, readable by this user only."""
+    home = PREFECT_HOME.value()
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "prefect.db").touch()
+    (home / "prefect.db").chmod(0o600)  # an older server created it readable for everyone
+    file = home / "media-serve-login"
+    if not file.exists():
+        with os.fdopen(os.open(file, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "w") as stream:
+            stream.write(f"media:{secrets.token_urlsafe(24)}")
+    return file.read_text(), file
+
+
 @contextmanager
-def _server() -> Iterator[str]:
+def _server(login: str) -> Iterator[str]:
     port = _free_port()
     url = f"http://127.0.0.1:{port}/api"
+    settings = {
+        "PREFECT_SERVER_API_AUTH_STRING": login,
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": url.removesuffix("/api"),
+    }
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     # in its own session, so that Ctrl-C does not stop it before the runner has shut down
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+        env={**os.environ, **settings},
+        umask=0o077,
+    )
 
     def stop() -> None:
         process.terminate()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +176,17 @@ def test_the_embedded_server_is_started_used_and_stopped(short_directory: Path) 
     assert "was not running" in run("db", "stop")
 
 
+def answer(address: str, login: str | None, **headers: str) -> tuple[int, str | None]:
+    """Asks a Prefect server for its flows; returns the status and the origin that may read the answer."""
+    if login is not None:
+        headers["Authorization"] = f"Basic {base64.b64encode(login.encode()).decode()}"
+    with closing(HTTPConnection(address.removeprefix("http://"))) as connection:
+        connection.request("POST", "/api/flows/filter", "{}", {"Content-Type": "application/json"} | headers)
+        response = connection.getresponse()
+        response.read()
+        return response.status, response.getheader("Access-Control-Allow-Origin")
+
+
 def test_the_flow_runs_on_its_schedule_until_stopped(database: Database, tmp_path: Path) -> None:
     env = database.environ() | {"HOME": f"{tmp_path}", "PREFECT_HOME": f"{tmp_path / 'prefect'}"}
     with socket.socket() as free:
@@ -190,6 +205,14 @@ def test_the_flow_runs_on_its_schedule_until_stopped(database: Database, tmp_pat
         output += line
         if "nightly/nightly" in output or "Ctrl-C" in output or "polling for scheduled runs" in output:
             break
+    login = (tmp_path / "prefect/media-serve-login").read_text()
+    (address,) = re.findall(r"Prefect server: (http://\S+)", output)
+    assert login.split(":")[1] not in output
+    assert [answer(address, given)[0] for given in (None, "media:wrong", login)] == [401, 401, 200]
+    assert answer(address, login, Origin="http://other.example")[1] is None
+    assert answer(address, login, Origin=address)[1] == address
+    files = ("media-serve-login", "prefect.db")
+    assert [(tmp_path / "prefect" / file).stat().st_mode & 0o077 for file in files] == [0, 0]
     process.terminate()
     try:
         output += process.communicate(timeout=60)[0]
