@@ -124,8 +124,10 @@ def load(
             for result in results:
                 console.say(progress.line(result))
         rows, rejected = sum(r.loaded for r in results), sum(r.rejected for r in results)
-        objects = sum(r.status != "failed" for r in results)
-        console.say(f"{counted(objects, 'object')}, {counted(rows, 'row')} loaded, {rejected:,} rejected")
+        failed = sum(r.status == "failed" for r in results)
+        objects = counted(len(results) - failed, "object")
+        summary = f"{objects}, {counted(rows, 'row')} loaded, {rejected:,} rejected"
+        console.say(f"{summary}; {failed:,} failed" if failed else summary)
     failures = [result for result in results if result.status == "failed"]
     for result in failures:
         console.fail(f"{result.uri}: {result.message}")
@@ -184,7 +186,9 @@ def serve(cron: Annotated[str, typer.Option(help="The schedule, in UTC.")] = "0 
     try:
         run(cron)
     except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--cron") from error
+        raise typer.BadParameter(
+            f'{cron!r} is not a cron expression: write it like "0 5 * * *"', param_hint="--cron"
+        ) from error
 
 
 @app.command()
@@ -211,7 +215,7 @@ def status(as_json: AsJson = False) -> None:
 
 @app.command()
 def rejects(
-    run: Annotated[str | None, typer.Argument(help="A run, or the first characters of its id.")] = None,
+    run: Annotated[str | None, typer.Argument(help="A run, or the last characters of its id.")] = None,
     file: Annotated[Path | None, typer.Option("--csv", help="Write the rows to this CSV file.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -230,12 +234,17 @@ def rejects(
 
 
 @app.command()
-def retract(run: Annotated[str, typer.Argument(help="A run, or the first characters of its id.")]) -> None:
+def retract(run: Annotated[str, typer.Argument(help="A run, or the last characters of its id.")]) -> None:
     """Retract a run: its rows no longer count."""
     with console.open_database() as db, connect(db, "media_loader", autocommit=True) as connection:
         require_tables(connection)
-        uri = runs.retract(connection, run)
-        console.say(f"retracted the run of {uri}: the next `media transform` removes its rows")
+        uri, retracted = runs.retract(connection, run)
+        console.say(
+            f"retracted the run of {uri}: from the next `media transform` on, its rows no longer count,"
+            " and those of the previous run of this file do"
+            if retracted
+            else f"the run of {uri} was already retracted"
+        )
 
 
 @clients_app.command("add")

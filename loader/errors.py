@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from errno import EDQUOT, ENOENT, ENOSPC
+
+NO_SPACE = (ENOSPC, EDQUOT, ENOENT)  # without a usable directory, tempfile raises ENOENT
+
 
 class MediaError(Exception):
     """Base class of the errors that end a command with their message and exit code 1."""
@@ -19,5 +23,6 @@ def one_sentence(error: Exception) -> str:
     """Returns an error's message on one line; names PostgreSQL or the machine if the error is theirs."""
     text = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, OSError):
-        return f"the machine that runs the loader failed ({text}): free space in TMPDIR, then load again"
+        remedy = "free space in TMPDIR, then load again" if error.errno in NO_SPACE else "load again"
+        return f"the machine that runs the loader failed ({text}): {remedy}"
     return text if isinstance(error, MediaError) else f"PostgreSQL: {text}"

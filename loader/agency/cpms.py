@@ -29,7 +29,7 @@ class Repricing:
         if not self.changed:
             return "this CPM was already set: nothing is re-priced"
         if not self.days:
-            return "no day with rows is re-priced"
+            return "the CPM is set; no day with rows is re-priced"
         span = f"{self.first}" if self.days == 1 else f"from {self.first} to {self.last}"
         return f"the next `media transform` re-prices {counted(self.days, 'day')} with rows: {span}"
 

@@ -82,5 +82,8 @@ def open_connection(description: str, env: Mapping[str, str]) -> psycopg.Connect
         connection.execute("set time zone 'UTC'")
     except psycopg.Error as error:
         reason = " ".join(str(error).split()).removeprefix("connection failed: ")
-        raise MediaError(f"cannot connect to {description}: {reason}") from error
+        raise MediaError(
+            f"cannot connect to {description}: {reason};"
+            " start the server, or correct PGHOST and the other PG* variables"
+        ) from error
     return connection

@@ -184,7 +184,7 @@ class Scenario:
         self._put_trade_desk(RESTATED_DAY, corrected)
         self._load_and_build()
         _print_heading(
-            f"The other corrects {REPLACED_DAY} in a new file: the campaign Gutscheine did not run that day"
+            f"The other partner corrects {REPLACED_DAY} in a new file: Gutscheine did not run on that day"
         )
         kept = [
             line for line in demo_data.lines("Café Zürich", REPLACED_DAY) if line.campaign != "Gutscheine"
@@ -350,7 +350,7 @@ def _print_next_steps(directory: Path, server: Server) -> None:
     profiles = f"--profiles-dir {shlex.quote(_short(directory))}"
     address = Embedded(directory).address(server)
     say("")
-    say("The demo's database keeps running. To explore it, type in the checkout")
+    say("The demo's database keeps running. To explore it, run in the checkout")
     say(f"  export {settings}")
     say("and then")
     say("  .venv/bin/media db psql         for SQL; try: select * from media.weekly_summaries;")

@@ -122,13 +122,14 @@ def update_last_modified(connection: psycopg.Connection, run: UUID, last_modifie
     return day
 
 
-def retract_run(connection: psycopg.Connection, run: UUID) -> None:
-    """Marks a run as retracted; does nothing if it is already."""
-    connection.execute(
+def retract_run(connection: psycopg.Connection, run: UUID) -> bool:
+    """Marks a run as retracted; returns whether it was not retracted before."""
+    changed = connection.execute(
         "update media.ingestion_logs set retracted_at = now() at time zone 'utc'"
         " where id = %s and retracted_at is null",
         [run],
     )
+    return changed.rowcount > 0
 
 
 def _write(connection: psycopg.Connection, run: UUID, values: Mapping[str, Any], first: sql.SQL) -> None:

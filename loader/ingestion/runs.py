@@ -28,7 +28,7 @@ class RejectedRow:
 def rejects(connection: psycopg.Connection, run: str | None = None) -> Iterator[RejectedRow]:
     """Yields the rejected rows of a run, or of all files that wait for --retry, a block at a time.
 
-    `run` is an id or its first characters; raises MediaError if there is no such run.
+    `run` is an id or its last characters; raises MediaError if there is no such run.
     """
     if run:
         run_ids = [find_run(connection, run)]
@@ -50,11 +50,11 @@ def rejects(connection: psycopg.Connection, run: str | None = None) -> Iterator[
             yield RejectedRow(*row)
 
 
-def retract(connection: psycopg.Connection, run: str) -> str:
-    """Retracts a run (an id or its first characters): its rows no longer count. Returns the object's URI.
+def retract(connection: psycopg.Connection, run: str) -> tuple[str, bool]:
+    """Retracts a run (an id, or its last characters): its rows no longer count.
 
-    The key's previous run is then in force again. Does nothing if the run is already retracted. Raises
-    MediaError if there is no such run, or if it staged nothing.
+    The key's previous run is then in force again. Returns the object's URI, and whether the run was not
+    retracted before. Raises MediaError if there is no such run, or if it staged nothing.
     """
     run_id = find_run(connection, run)
     with connection.transaction():
@@ -71,24 +71,21 @@ def retract(connection: psycopg.Connection, run: str) -> str:
                 f"run {run_id} staged no rows, because run {same_content_as} has the same content:"
                 " retract that run"
             )
-        retract_run(connection, run_id)
-    return str(uri)
+        return str(uri), retract_run(connection, run_id)
 
 
 def find_run(connection: psycopg.Connection, text: str) -> UUID:
-    """Returns the id of the run that starts with `text`. Raises MediaError unless there is exactly one."""
-    prefix = text.strip().lower()
-    if not re.fullmatch(r"[0-9a-f-]{4,36}", prefix):
-        raise MediaError(
-            f"{text[:60]!r} is not a run's id: give the id, or its first four or more characters"
-        )
+    """Returns the id of the one run that starts or ends with `text`. Raises MediaError if there is none."""
+    part = text.strip().lower()
+    if not re.fullmatch(r"[0-9a-f-]{4,36}", part):
+        raise MediaError(f"{text[:60]!r} is not a run's id: give the id, or its last four or more characters")
     found = connection.execute(
-        "select id from media.ingestion_logs where id::text like %s order by run_number limit 2",
-        [prefix + "%"],
+        "select id from media.ingestion_logs where id::text like any (%s) order by run_number limit 2",
+        [[f"{part}%", f"%{part}"]],  # ids start with the time: those of one minute start alike
     ).fetchall()
     if not found:
         raise MediaError(f"there is no run {text}: see `media status`")
     if len(found) > 1:
-        raise MediaError(f"more than one run's id starts with {text}: give more characters")
+        raise MediaError(f"more than one run's id starts or ends with {text}: give the whole id")
     run_id: UUID = found[0][0]
     return run_id

@@ -176,7 +176,10 @@ def _s3_errors(target: str) -> Iterator[None]:
     except boto.NoRegionError as error:
         raise S3Error(f"no AWS region is set to read {target}: set AWS_DEFAULT_REGION") from error
     except (boto.BotoCoreError, ValueError, *CONNECTION_ERRORS) as error:
-        raise S3Error(f"{target} could not be read: {' '.join(str(error).split())}") from error
+        reason = " ".join(str(error).split())
+        raise S3Error(
+            f"{target} could not be read: {reason}; check AWS_ENDPOINT_URL_S3 and the network"
+        ) from error
 
 
 def _refusal(error: boto.ClientError, target: str) -> str:

@@ -95,8 +95,8 @@ def transform(
         NodeResult(
             result.node.name,
             str(result.status),
-            _warning(db, result.node.compiled_code)
-            if result.status == "warn"
+            _rows_found(db, result.node.compiled_code)
+            if result.status in ("warn", "fail")
             else _one_line(result.message or ""),
             result.execution_time,
             result.failures,
@@ -115,8 +115,8 @@ def _node_callback(progress: Progress) -> Callable[[Any], None]:
     return on_event
 
 
-def _warning(db: Database, query: str) -> str:
-    """Returns the message of a dbt test that warns: the first rows that its query returns."""
+def _rows_found(db: Database, query: str) -> str:
+    """Returns the message of a dbt test that warns or fails: the first rows that its query returns."""
     with connect(db, "media_transformer", autocommit=True) as connection:
         found = connection.cursor(row_factory=dict_row).execute(query.encode()).fetchmany(ROWS_SHOWN + 1)
     rows = [", ".join(f"{name} {value}" for name, value in row.items()) for row in found[:ROWS_SHOWN]]

@@ -1,6 +1,6 @@
 {#- Replaces a view in place, one build at a time. dbt's own materialization swaps the view for a new one and drops the
     old one with everything that reads it, and a second build at the same time would fail. A view is dropped first only
-    if `create or replace` fails, because it cannot remove or change columns. -#}
+    if `create or replace` fails, because that statement cannot remove or change columns. -#}
 {% materialization view, adapter='postgres' %}
     {%- set existing_relation = load_cached_relation(this) -%}
     {%- set target_relation = this.incorporate(type='view') -%}

@@ -1,6 +1,6 @@
 {#- Adds to staged names (client_id and staged_names()) the name after aliases and the id of every level. -#}
 {% macro names_after_aliases(staged, aliases) -%}
-    {%- set path = ['(select id_secret.secret from ' ~ build_table('id_secret') ~ ' as id_secret)', 'resolved.client_id'] -%}
+    {%- set path = ['(select id_secret.secret from media_ops.id_secret)', 'resolved.client_id'] -%}
     select
         resolved.*,
         {%- for level in levels() %}

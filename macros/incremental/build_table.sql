@@ -2,6 +2,6 @@
     read these tables, and not every mart depends on them. -#}
 {% macro build_table(name) -%}
     {{ return(api.Relation.create(
-        database=target.database, schema='media_ops' if name in ('days_built', 'id_secret') else 'media_models', identifier=name
+        database=target.database, schema='media_ops' if name == 'days_built' else 'media_models', identifier=name
     )) }}
 {%- endmacro %}

@@ -1,4 +1,4 @@
-{#- Marks every day as not built, because a new mart has no days yet. A build in progress may not record its days as
+{#- Marks every day as not built, because a new mart has no days yet. A build in progress must not record its days as
     built either. (A build that froze its list while the mart was missing has already marked every day, so this changes
     nothing.) -#}
 {% macro forget_all_days() -%}

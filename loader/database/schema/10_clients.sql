@@ -17,8 +17,8 @@ select
     media_ops.set_id_default('media.clients'),
     media_ops.auto_update('media.clients');
 
--- Files may write a client's name in any case, so the names of two clients must differ in more than case. lower() is not
--- leakproof, so a client's login cannot search this index for other clients' names.
+-- Files may write a client's name in any case, so the names of two clients must differ in more than case. lower() is
+-- not leakproof, so a client's login cannot search this index for other clients' names.
 do $$
 begin
     if exists (select from pg_index where indexrelid = to_regclass('media.idx_clients_name') and indexprs is null) then

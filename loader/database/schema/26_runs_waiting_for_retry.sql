@@ -1,6 +1,6 @@
--- The runs whose file waits for `media load --retry`. Of each object this looks at the latest run that its content
--- decided (not the network or a killed loader). If that run only found the same content again, the run that staged the
--- content is meant. The file waits if the run failed because of its content or has rejected rows.
+-- The runs whose file waits for `media load --retry`. For each object, takes the latest run whose outcome depended on
+-- the content (not on the network or a killed loader); if it found the same content again, the run that staged that
+-- content. The file waits if this run failed because of its content, or has rejected rows.
 create view media_ops.wanted as
 select
     decided.bucket,

@@ -1,4 +1,4 @@
--- The latest recorded run of every key of a bucket (or of one key), and whether one of it waits for --retry.
+-- The latest recorded run of every key of a bucket (or of one key), and whether one of its runs waits for --retry.
 with latest as (
     select distinct on (object_key) object_key, id, etag, last_modified, failure
     from media.ingestion_logs

@@ -1,4 +1,4 @@
--- Until which day the rows of each feed reach, and when it last loaded something.
+-- The latest day of each feed's rows, and when the feed last loaded something.
 select feeds.name, max(run_days.date), max(runs_that_count.finished_at)
 from media_ops.feeds
 left join media_ops.runs_that_count on feeds.location = runs_that_count.feed_location
