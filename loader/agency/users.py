@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import LiteralString
 from uuid import UUID
 
 import psycopg
@@ -14,6 +15,12 @@ from psycopg import sql
 from loader.errors import MediaError
 
 HASHER = PasswordHasher()  # Argon2id
+CREATE_LOGIN: tuple[LiteralString, ...] = (
+    "create role {login} login connection limit 10 password {secret} in role media_client",
+    "alter role {login} set statement_timeout = '2min'",
+    "alter role {login} set timezone = 'UTC'",  # else weeks and months of a tool shift with its time zone
+)
+"""The limits keep a client's tool from using up the server; the login's owner can raise its own timeout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +121,10 @@ def _create_login(connection: psycopg.Connection, login: str, password: str) -> 
     # hashed on our side, because the server's log may show statements
     secret = connection.pgconn.encrypt_password(password.encode(), login.encode(), b"scram-sha-256").decode()
     try:
-        connection.execute(
-            sql.SQL("create role {} login password {} in role media_client").format(
-                sql.Identifier(login), sql.Literal(secret)
+        for statement in CREATE_LOGIN:
+            connection.execute(
+                sql.SQL(statement).format(login=sql.Identifier(login), secret=sql.Literal(secret))
             )
-        )
     except psycopg.errors.DuplicateObject as error:
         raise MediaError(f"database role {login} already exists: choose another name") from error
     except psycopg.errors.ReservedName as error:

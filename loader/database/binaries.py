@@ -22,6 +22,8 @@ from typing import NamedTuple
 from loader.errors import MediaError
 
 SYSTEM_USER = "pgserver"
+ENVIRONMENT = ("PATH", "HOME", "TMPDIR", "LANG", "TZ", "LD_LIBRARY_PATH")
+"""What the programs get of our environment: not the passwords and keys that may be in it."""
 
 
 def wheel() -> Path:
@@ -114,7 +116,7 @@ def run(program: Path, *arguments: str, cwd: Path, account: Account | None) -> s
 
     The output goes to a file, because a server that outlives its pg_ctl would keep a pipe open.
     """
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_"))}
+    environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
         done = subprocess.run(
             [program, *arguments],

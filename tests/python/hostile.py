@@ -115,8 +115,8 @@ HOSTILE: dict[str, Callable[[], Iterable[bytes]]] = {
         repeated(GOOD, 600 * MB),
     ),
     "zip bomb": lambda: zip_bomb(zipfile.ZIP_DEFLATED, [HEADER, *repeated(GOOD, 8 * MB)]),
-    "zip bomb by bzip2": lambda: zip_bomb(zipfile.ZIP_BZIP2, repeated(b"\0", 512 * MB)),
-    "zip bomb by lzma": lambda: zip_bomb(zipfile.ZIP_LZMA, repeated(b"\0", 512 * MB)),
+    "zip bomb by bzip2": lambda: zip_bomb(zipfile.ZIP_BZIP2, repeated(b"\0", 300 * MB)),
+    "zip bomb by lzma": lambda: zip_bomb(zipfile.ZIP_LZMA, repeated(b"\0", 300 * MB)),
     "zip of 200,000 empty members": lambda: zip_of_empty_members(200_000),
     "name of combining marks": lambda: [HEADER, b"2024-01-05,Acme,1,%s\n" % MARKS],
     "client of combining marks": lambda: [HEADER, b"2024-01-05,%s,1,x\n" % MARKS],
@@ -147,6 +147,7 @@ def make(name: str) -> None:
     with suppress(BrokenPipeError):
         for block in HOSTILE[name]():
             sys.stdout.buffer.write(block)
+        sys.stdout.buffer.flush()
     os._exit(0)
 
 

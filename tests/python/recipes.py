@@ -20,6 +20,7 @@ LINES = re.DOTALL | re.MULTILINE
 FENCE = re.compile(r"^(?P<indent> *)```(?P<kind>\w+)(?: (?P<path>\S+))?\n(?P<text>.*?)^ *```$", LINES)
 PARTS = (
     "dbt_project.yml",
+    "feeds.yml",
     "profiles.example.yml",
     "pyproject.toml",
     "loader",

@@ -14,10 +14,8 @@ pytestmark = pytest.mark.any_postgres
 EXPLAIN = "explain (analyze, costs off, timing off, summary off, buffers off) "
 BY_PLACE = [f"set enable_{scan} = off" for scan in ("seqscan", "indexscan", "indexonlyscan", "bitmapscan")]
 SETTINGS = {
-    "as it is": [],
     "no sequential scans": ["set enable_seqscan = off"],
-    "by place": BY_PLACE,
-    "by place, free operators": [*BY_PLACE, "set cpu_operator_cost = 0"],
+    "by place": [*BY_PLACE, "set cpu_operator_cost = 0", "set jit = off"],
 }
 COMPARED = """
 select attname, format_type(atttypid, atttypmod) from pg_attribute

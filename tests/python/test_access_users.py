@@ -137,6 +137,14 @@ def test_a_user_and_its_login_are_added_together_or_not_at_all(agency: Agency) -
     assert agency.product.query("select from pg_roles where rolname = 'left'") == []
 
 
+def test_a_login_has_limits_and_the_time_zone_utc(agency: Agency) -> None:
+    with agency.connection("acme_bi", options="") as connection:
+        for setting, value in {"statement_timeout": "2min", "TimeZone": "UTC"}.items():
+            assert connection.execute("select current_setting(%s)", [setting]).fetchone() == (value,)
+    limit = agency.product.query("select rolconnlimit as limit from pg_roles where rolname = 'acme_bi'")
+    assert limit == [{"limit": 10}]
+
+
 def test_users_are_listed_without_their_hashes(agency: Agency) -> None:
     output = agency.product.run("users", "list").stdout
     assert "ann@acme.example\tclient\tAcme\tacme_bi\t\n" in output

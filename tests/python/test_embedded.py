@@ -286,6 +286,16 @@ def test_the_environment_of_another_server_is_ignored(
     assert embedded.stop()
 
 
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
+def test_the_server_does_not_inherit_secrets(embedded: Embedded, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MEDIA_PASSWORD", "AWS_SECRET_ACCESS_KEY", "SOMEONES_TOKEN"):
+        monkeypatch.setenv(name, "hunter2")
+    with embedded.lease() as server, server.connect("postgres") as connection:
+        (lines,) = connection.execute("select pg_read_file('postmaster.pid')").fetchone() or ("",)
+        environment = Path(f"/proc/{lines.split()[0]}/environ").read_bytes()
+    assert b"PATH=" in environment and b"hunter2" not in environment
+
+
 @pytest.mark.parametrize("name", ["plain", 'it\'s "odd" {{ really }} \\ ü'])
 def test_the_profile_names_the_server_unless_the_environment_does(short_directory: Path, name: str) -> None:
     embedded = Embedded(short_directory / name)
