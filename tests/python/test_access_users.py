@@ -138,11 +138,19 @@ def test_a_user_and_its_login_are_added_together_or_not_at_all(agency: Agency) -
 
 
 def test_a_login_has_limits_and_the_time_zone_utc(agency: Agency) -> None:
-    with agency.connection("acme_bi", options="") as connection:
-        for setting, value in {"statement_timeout": "2min", "TimeZone": "UTC"}.items():
-            assert connection.execute("select current_setting(%s)", [setting]).fetchone() == (value,)
-    limit = agency.product.query("select rolconnlimit as limit from pg_roles where rolname = 'acme_bi'")
-    assert limit == [{"limit": 10}]
+    """With a login of its own: acme_bi may have changed its settings."""
+    with password_set(PASSWORD):
+        agency.product.run("users", "add", new_email(), "--client", "Acme", "--login", "limited_bi")
+    try:
+        found = agency.product.query(
+            "select rolconnlimit, rolconfig from pg_roles where rolname = 'limited_bi'"
+        )
+        assert found == [{"rolconnlimit": 10, "rolconfig": ["statement_timeout=2min", "TimeZone=UTC"]}]
+    finally:
+        agency.product.query(
+            "update media.users set database_login = null where database_login = 'limited_bi'"
+        )
+        agency.product.query("drop role limited_bi")
 
 
 def test_users_are_listed_without_their_hashes(agency: Agency) -> None:
