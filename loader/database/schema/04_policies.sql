@@ -72,7 +72,7 @@ begin
     perform media_ops.protect(relation, jsonb_build_object(
         -- `= any (array[…])` and not `=`: the planner checks a plain equality last, and `explain analyze` then shows
         -- whether another client's row passed the conditions before it. No comparison costs less than this one, so none
-        -- comes before it.
+        -- comes before it; only `is null` does (docs/access.md).
         'media_client', format('%I = any (array[(select media_ops.first_visible_client())])', client_column),
         'media_portal', format(
             '%1$I >= any (array[(select media_ops.first_visible_client())]) '

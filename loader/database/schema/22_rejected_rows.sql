@@ -1,4 +1,5 @@
--- Every row that could not be staged, with its line number and the reason.
+-- The rows that could not be staged, with their line number and the reason. Of a run that failed because of them, the
+-- first 10,000.
 create table if not exists media_ops.rejected_rows (
     run_id uuid not null references media.ingestion_logs (id) on update cascade on delete restrict,
     line_number bigint not null,
@@ -11,7 +12,7 @@ create table if not exists media_ops.rejected_rows (
 -- 0.1.0 listed the reasons in a check, too
 select media_ops.drop_constraint('media_ops.rejected_rows', 'rejected_rows_reason_check');
 comment on table media_ops.rejected_rows is
-'Every row that could not be staged, with its line number and the reason.';
+'The rows that could not be staged, with line and reason; of a run that failed because of them, the first 10,000.';
 comment on column media_ops.rejected_rows.run_id is 'The run that rejected it.';
 comment on column media_ops.rejected_rows.line_number is 'The line of the file on which it starts, counted from 1.';
 comment on column media_ops.rejected_rows.raw_line is 'Its text, cut off if very long.';
