@@ -129,13 +129,15 @@ def nightly() -> None:
 
     Raises NightlyError, which names every file and node that failed.
     """
-    with open_database() as db, only_nightly_flow(db):
+    with open_database() as db, only_nightly_flow(db) as lock:
         feeds = read_feeds(feeds_file())
         results = _load(db, feeds)
+        lock.check()
         nodes, build_failures = _build(db, feeds)
         days = days_recomputed(db, nodes)
         sentences = failures(results, nodes) + build_failures
         _publish(results, nodes, days, sentences)
+        lock.check()
     if sentences:
         raise NightlyError(*sentences)
 

@@ -15,6 +15,15 @@ from loader.database.migrate import is_current
 from loader.errors import MediaError
 
 CONNECT_TIMEOUT_SECONDS = "15"
+SESSION_SETTINGS = """
+select set_config('timezone', 'UTC', false), set_config('default_transaction_isolation', 'read committed', false)
+union all
+select set_config(name, '0', false), null
+from pg_settings
+where name in ('idle_session_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')
+"""
+"""A transaction of ours holds a lock while another connection writes what it has to see, and while it waits for
+S3 or dbt, so neither its isolation nor the time that it may stay open can be the server's default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +88,7 @@ def open_connection(description: str, env: Mapping[str, str]) -> psycopg.Connect
         connection = psycopg.connect(
             conninfo, application_name="media", connect_timeout=timeout, autocommit=True
         )
-        connection.execute("set time zone 'UTC'")
+        connection.execute(SESSION_SETTINGS)
     except psycopg.Error as error:
         reason = " ".join(str(error).split()).removeprefix("connection failed: ")
         raise MediaError(

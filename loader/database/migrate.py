@@ -20,7 +20,7 @@ from loader.errors import MediaError
 
 SCHEMA = Path(__file__).parent / "schema"
 CATALOGUE = Path(__file__).parent / "catalogue.sql"
-LOCK = 6_510_615_423  # an arbitrary number, shared by all migrations
+FIRST_LOCK = 6_510_615_423  # an arbitrary number, shared by all first migrations
 LOCK_TIMEOUT = "5s"  # while we wait for a table, all other sessions queue behind us
 
 
@@ -33,7 +33,7 @@ def migrate(connection: psycopg.Connection, schema: Path = SCHEMA) -> bool:
     try:
         with connection.transaction():
             connection.execute(f"set local lock_timeout = '{LOCK_TIMEOUT}'")
-            connection.execute("select pg_advisory_xact_lock(%s)", [LOCK])
+            _lock(connection)
             before = catalogue(connection)
             role = connection.execute("select current_setting('role')").fetchone()
             for file in sorted(schema.glob("*.sql")):
@@ -83,6 +83,15 @@ def digest(schema: Path = SCHEMA) -> str:
     return contents.hexdigest()
 
 
+def _lock(connection: psycopg.Connection) -> None:
+    """Lets only one migration run at a time. Clients' logins cannot hold the lock: they may not lock the table."""
+    exists = connection.execute("select to_regclass('media_ops.applied_schema') is not null").fetchone()
+    if exists and exists[0]:
+        connection.execute("lock table media_ops.applied_schema in share row exclusive mode")
+    else:
+        connection.execute("select pg_advisory_xact_lock(%s)", [FIRST_LOCK])
+
+
 def _apply(connection: psycopg.Connection, file: Path) -> None:
     try:
         connection.execute(file.read_bytes())
@@ -111,9 +120,9 @@ def _holders(connection: psycopg.Connection) -> str:
         select distinct pid, usename, coalesce(nullif(application_name, ''), 'a session'), xact_start
         from pg_locks join pg_stat_activity using (pid)
         where granted and pid <> pg_backend_pid() and datname = current_database() and xact_start is not null
-            and (locktype = 'advisory' or relation in (
+            and relation in (
                 select oid from pg_class where relnamespace::regnamespace::text in ('media', 'media_ops')
-            ))
+            )
         order by xact_start limit 3
         """
     ).fetchall()

@@ -32,6 +32,9 @@ class Progress:
     def advanced(self, obj: S3Object, position: int, rows: int) -> None:
         """Called while an object is read: its bytes read so far, the rows staged since the last call."""
 
+    def waiting(self, sentence: str) -> None:
+        """Called when an object waits for another loader, with a sentence that names it."""
+
     def finished(self, task: Task, result: Result) -> None:
         """Called once per object, with its result."""
 
@@ -57,7 +60,7 @@ def load(
         return results + [Result(t.feed.name, t.obj.uri, "planned", "would be loaded") for t in tasks]
     progress.planned(tasks)
     with ThreadPoolExecutor(max(1, min(workers, len(tasks)))) as pool:
-        done = pool.map(lambda task: ingest(db, client, task, progress.advanced), tasks)
+        done = pool.map(lambda task: ingest(db, client, task, progress.advanced, progress.waiting), tasks)
         for task, result in zip(tasks, done, strict=True):
             results.append(result)
             progress.finished(task, result)

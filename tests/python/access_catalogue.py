@@ -48,7 +48,12 @@ GRANTS: Grants = {
         for view in ("cpm_periods", "running_runs", "runs_that_count", "runs_waiting_for_retry")
         for who in ("loader", "transformer")
     ),
-    *(("media_ops.object_lock(text,text)", f"media_{who}", "EXECUTE") for who in ("loader", "transformer")),
+    ("media_ops.lock_object(text,text)", "media_loader", "EXECUTE"),
+    ("media_ops.run_when_free(regclass,text,interval,interval)", "media_transformer", "EXECUTE"),
+    ("media_ops.nightly_flow_lock", "media_loader", "DELETE"),
+    ("media_ops.marts_lock", "media_transformer", "DELETE"),
+    ("media_ops.views_lock", "media_transformer", "DELETE"),
+    ("media_ops.objects_loading", "media_loader", "DELETE INSERT SELECT"),
     ("media_ops.days_built", "media_transformer", "DELETE INSERT SELECT UPDATE"),
     *(("media_ops.feeds", f"media_{who}", "INSERT SELECT UPDATE") for who in ("loader", "transformer")),
     ("media_ops.rejected_rows", "media_loader", "INSERT SELECT"),

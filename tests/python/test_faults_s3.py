@@ -158,7 +158,7 @@ def test_a_loader_killed_in_the_middle_of_an_object_leaves_no_rows_of_it(
     scenario.load_and_build()
 
 
-WAITING = "select 1 from pg_stat_activity where wait_event = 'advisory' and query like '%pg_advisory_lock%'"
+WAITING = "select 1 from pg_stat_activity where wait_event = 'transactionid' and query like '%lock_object%'"
 COPYING = "select 1 from pg_stat_progress_copy where tuples_processed > 1000"
 
 
