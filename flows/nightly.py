@@ -134,7 +134,7 @@ def nightly() -> None:
         results = _load(db, feeds)
         lock.check()
         nodes, build_failures = _build(db, feeds)
-        days = days_recomputed(db, nodes)
+        days = days_recomputed(nodes)
         sentences = failures(results, nodes) + build_failures
         _publish(results, nodes, days, sentences)
         lock.check()

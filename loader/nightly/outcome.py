@@ -74,13 +74,9 @@ def _holder(db: Database) -> str:
     return f" ({program} of {login}, pid {pid}" + (f", since {since:%Y-%m-%d %H:%M} UTC)" if since else ")")
 
 
-def days_recomputed(db: Database, nodes: Sequence[NodeResult]) -> int:
+def days_recomputed(nodes: Sequence[NodeResult]) -> int:
     """Returns the number of days, (client, date) pairs, in this build's work list."""
-    if all((node.name, node.status) != (WORK_LIST, "success") for node in nodes):
-        return 0  # the list in the database is from another build
-    with closing(connect(db, "media_transformer", autocommit=True)) as connection:
-        found = connection.execute("select count(*) from media_models.int_days_to_rebuild").fetchone()
-    return int(found[0]) if found else 0
+    return sum(node.rows or 0 for node in nodes if (node.name, node.status) == (WORK_LIST, "success"))
 
 
 def failures(results: Sequence[Result], nodes: Sequence[NodeResult]) -> list[str]:

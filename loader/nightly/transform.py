@@ -47,6 +47,8 @@ class NodeResult:
     message: str
     seconds: float
     failures: int | None
+    rows: int | None = None
+    """Of a table: the rows that its last statement wrote."""
 
     @property
     def failed(self) -> bool:
@@ -100,6 +102,7 @@ def transform(
             else _one_line(result.message or ""),
             result.execution_time,
             result.failures,
+            result.adapter_response.get("rows_affected"),
         )
         for result in results
     ]

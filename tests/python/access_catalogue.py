@@ -55,6 +55,7 @@ GRANTS: Grants = {
     ("media_ops.views_lock", "media_transformer", "DELETE"),
     ("media_ops.objects_loading", "media_loader", "DELETE INSERT SELECT"),
     ("media_ops.days_built", "media_transformer", "DELETE INSERT SELECT UPDATE"),
+    ("media_ops.days_built", "media_loader", "SELECT"),
     *(("media_ops.feeds", f"media_{who}", "INSERT SELECT UPDATE") for who in ("loader", "transformer")),
     ("media_ops.rejected_rows", "media_loader", "INSERT SELECT"),
     ("media_ops.run_days", "media_loader", "INSERT SELECT"),
@@ -63,9 +64,7 @@ GRANTS: Grants = {
     *(("schema media", f"media_{who}", "USAGE") for who in ("client", "portal", "reader", "loader")),
     ("schema media", "media_transformer", "CREATE USAGE"),
     *(("schema media_ops", f"media_{who}", "USAGE") for who in ("loader", "portal", "transformer")),
-    ("schema media_models", "media_loader", "USAGE"),
     ("schema media_models", "media_transformer", "CREATE USAGE"),
-    ("media_models.int_days_compared", "media_loader", "SELECT"),
     ("media_ops.first_visible_client()", "media_client", "EXECUTE"),
     *(
         (f"media_ops.{which}()", "media_portal", "EXECUTE")
