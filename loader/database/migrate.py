@@ -87,7 +87,7 @@ def _lock(connection: psycopg.Connection) -> None:
     """Lets only one migration run at a time. Clients' logins cannot hold the lock: they may not lock the table."""
     exists = connection.execute("select to_regclass('media_ops.applied_schema') is not null").fetchone()
     if exists and exists[0]:
-        connection.execute("lock table media_ops.applied_schema in share row exclusive mode")
+        connection.execute("lock table media_ops.applied_schema in share update exclusive mode")
     else:
         connection.execute("select pg_advisory_xact_lock(%s)", [FIRST_LOCK])
 

@@ -50,6 +50,8 @@ GRANTS: Grants = {
     ),
     ("media_ops.lock_object(text,text)", "media_loader", "EXECUTE"),
     ("media_ops.run_when_free(regclass,text,interval,interval)", "media_transformer", "EXECUTE"),
+    ("media_ops.could_run_anothers_code()", "media_transformer", "EXECUTE"),
+    ("media_ops.unexpected_objects(jsonb)", "media_transformer", "EXECUTE"),
     ("media_ops.nightly_flow_lock", "media_loader", "DELETE"),
     ("media_ops.marts_lock", "media_transformer", "DELETE"),
     ("media_ops.views_lock", "media_transformer", "DELETE"),

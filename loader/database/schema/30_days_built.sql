@@ -6,10 +6,10 @@ create table if not exists media_ops.days_built (
     date date not null,
     fingerprint text,
     staged_run_ids uuid[] not null,
-    live_run_ids uuid[],
-    cpm decimal(10, 4),
     aliases_fingerprint text not null,
     built_at timestamp,
+    live_run_ids uuid[],
+    cpm decimal(10, 4),
     primary key (client_id, date)
 );
 select media_ops.add_column('media_ops.days_built', 'live_run_ids', 'uuid[]');
