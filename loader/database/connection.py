@@ -16,14 +16,16 @@ from loader.errors import MediaError
 
 CONNECT_TIMEOUT_SECONDS = "15"
 SESSION_SETTINGS = """
-select set_config('timezone', 'UTC', false), set_config('default_transaction_isolation', 'read committed', false)
+select set_config('timezone', 'UTC', false)
 union all
-select set_config(name, '0', false), null
+select set_config('default_transaction_isolation', 'read committed', false)
+union all
+select set_config(name, '0', false)
 from pg_settings
 where name in ('idle_session_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')
 """
-"""A transaction of ours holds a lock while another connection writes what it has to see, and while it waits for
-S3 or dbt, so neither its isolation nor the time that it may stay open can be the server's default."""
+"""A transaction that holds a lock has to see what another connection writes meanwhile, and stays open while it
+waits for S3 or dbt."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ def digest(schema: Path = SCHEMA) -> str:
 
 
 def _lock(connection: psycopg.Connection) -> None:
-    """Lets only one migration run at a time. Clients' logins cannot hold the lock: they may not lock the table."""
+    """Lets only one migration run at a time. Clients may not lock the table, so they cannot stop it."""
     exists = connection.execute("select to_regclass('media_ops.applied_schema') is not null").fetchone()
     if exists and exists[0]:
         connection.execute("lock table media_ops.applied_schema in share update exclusive mode")

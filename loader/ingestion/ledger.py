@@ -71,8 +71,8 @@ def object_lock(
 ) -> Iterator[str]:
     """Holds the object's lock in a transaction for the length of the block; yields the transaction's id.
 
-    While another loader holds it, calls `on_wait` with a sentence that names that loader. Raises MediaError after
-    WAIT_SECONDS.
+    While another loader holds it, calls `on_wait` with a sentence that names that loader. Raises MediaError
+    after WAIT_SECONDS.
     """
     names = [obj.bucket, obj.key]
     with connection.transaction():
@@ -95,15 +95,14 @@ def _locked(connection: psycopg.Connection, obj: S3Object, on_wait: Callable[[st
         since = f" since {holder[3]:%H:%M:%S} UTC" if holder else ""
         if time.monotonic() > give_up:
             raise MediaError(
-                f"{loader} has been loading it{since}, and we gave up waiting: end that session, or load it later"
+                f"{loader} has been loading it{since}, and we gave up waiting: end that session, or load it"
+                " later"
             )
         if waited != (waited := f"{obj.uri}: waiting for {loader}, which is loading it{since}"):
             on_wait(waited)
 
 
-def begin_run(
-    connection: psycopg.Connection, feed: Feed, obj: S3Object, day: date, transaction: str
-) -> UUID:
+def begin_run(connection: psycopg.Connection, feed: Feed, obj: S3Object, day: date, transaction: str) -> UUID:
     """Inserts the run as failed, "interrupted", so that a crash leaves a correct record; returns its id.
 
     `transaction` is that of object_lock(), which needs another connection than this one.

@@ -1,7 +1,7 @@
 """Reads the queries of dbt's models from the checkout.
 
-Commands that only read run these, not the views in the database: dbt's views can be replaced by any login that may
-build, and would then run with the rights of whoever reads them.
+Commands that only read run these, not the views in the database: any login that may build can replace those,
+and they would then run with the rights of whoever reads them.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ MODELS = CHECKOUT / "models"
 def model_query(name: str) -> str:
     """Returns the query of a model, which reads tables and views of media and media_ops only.
 
-    The models that it reads become subqueries. Only for models that use no macro but ref and source: others raise
-    jinja2.UndefinedError.
+    The models that it reads become subqueries. Raises jinja2.UndefinedError if one of them uses a macro other
+    than ref and source.
     """
     (file,) = MODELS.rglob(f"{name}.sql")
     template = Environment(undefined=StrictUndefined).from_string(file.read_text(encoding="utf-8"))
     return template.render(
-        ref=lambda model: f"({model_query(model)}) as {model}", source=lambda schema, table: f"{schema}.{table}"
+        ref=lambda model: f"({model_query(model)}) as {model}",
+        source=lambda schema, table: f"{schema}.{table}",
     )

@@ -42,8 +42,8 @@ class NightlyLock:
             self._connection.execute("select 1")
         except psycopg.Error as error:
             raise NightlyError(
-                "the connection that holds the lock of the nightly flow was ended, so another nightly flow may have"
-                f" started: run `media nightly` again ({one_sentence(error)})"
+                "the connection that holds the lock of the nightly flow was ended, so another nightly flow may"
+                f" have started: run `media nightly` again ({one_sentence(error)})"
             ) from error
 
 
@@ -66,7 +66,9 @@ def only_nightly_flow(db: Database) -> Iterator[NightlyLock]:
 
 def _holder(db: Database) -> str:
     """Describes the session that holds the lock of the nightly flow."""
-    with closing(connect(db, autocommit=True)) as connection:  # as the login: it may see when its sessions began
+    with closing(
+        connect(db, autocommit=True)
+    ) as connection:  # as the login: it may see when its sessions began
         found = connection.execute((SQL / "nightly_lock_holder.sql").read_bytes()).fetchone()
     if found is None:
         return ""

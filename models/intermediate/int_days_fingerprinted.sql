@@ -10,7 +10,11 @@ aliases as (
 
 days as (
     select
-        days_staged.*,
+        days_staged.client_id,
+        days_staged.date,
+        days_staged.staged_run_ids,
+        days_staged.live_run_ids,
+        days_staged.cpm,
         coalesce(aliases.aliases_fingerprint, '') as aliases_fingerprint
     from days_staged
     left join aliases on days_staged.client_id = aliases.client_id

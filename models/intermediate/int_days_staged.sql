@@ -1,4 +1,4 @@
--- For every (client, date) with staged rows: the runs that staged them, those whose rows are live, and the CPM in force.
+-- For every (client, date) with staged rows: the runs that staged them, those whose rows are live, the CPM in force.
 -- `media status` runs this query too, from this file (loader/nightly/models.py).
 with run_days as (
     select * from {{ ref('stg_run_days') }}

@@ -20,7 +20,10 @@ end$$
 CALL = "set_config('role', 'none', false) is not null"
 TRIGGER = "returns trigger language plpgsql as 'begin return new; end'"
 PLANTED = {
-    "the view media_models.extra": ("create view media_models.extra as select 1 as x", "drop view media_models.extra"),
+    "the view media_models.extra": (
+        "create view media_models.extra as select 1 as x",
+        "drop view media_models.extra",
+    ),
     "the view media.extra": (
         "create materialized view media.extra as select 1 as x",
         "drop materialized view media.extra",
@@ -36,7 +39,8 @@ PLANTED = {
     ),
     "the trigger mine on media.daily_metrics": (
         f"create function media_models.f() {TRIGGER};"
-        "create trigger mine before update on media.daily_metrics for each row execute function media_models.f()",
+        "create trigger mine before update on media.daily_metrics"
+        " for each row execute function media_models.f()",
         "drop function media_models.f() cascade",
     ),
     "the trigger touch_updated_at on media_models.int_names_staged": (
@@ -136,12 +140,17 @@ def test_a_build_with_more_rights_refuses_what_a_builder_planted(agency: Agency)
         output = agency.product.run("transform", expect={1}).stderr
         assert f"agency_owner may do more than media_transformer, and {name} was created" in output
         assert output.count("\n") == 1
-        assert agency.dbt("run", "-s", "campaigns").returncode == 0  # with no more rights, nothing can be gained
+        assert (
+            agency.dbt("run", "-s", "campaigns").returncode == 0
+        )  # with no more rights, nothing can be gained
     assert agency.dbt("run", "-s", "campaigns", login="agency_owner").returncode == 0
 
 
 def test_a_command_with_more_rights_reads_no_view_that_it_does_not_create(agency: Agency) -> None:
-    for command in (["test", "-s", "an_alias_stands_for_one_name_that_fits"], ["run", "-s", "int_days_to_rebuild"]):
+    for command in (
+        ["test", "-s", "an_alias_stands_for_one_name_that_fits"],
+        ["run", "-s", "int_days_to_rebuild"],
+    ):
         done = agency.dbt(*command, login="agency_owner")
         assert done.returncode and "reads the view media_models." in done.stdout, done.stdout
         assert agency.dbt(*command).returncode == 0
@@ -163,7 +172,9 @@ def spied(agency: Agency) -> Iterator[Product]:
         building.execute(SPY.encode())
         building.execute(b"grant usage on schema media_models to public")
         for view in views:
-            columns = f"select * from ({view['query'].rstrip().rstrip(';')}) as planted where media_models.spy()"
+            columns = (
+                f"select * from ({view['query'].rstrip().rstrip(';')}) as planted where media_models.spy()"
+            )
             building.execute(f"create or replace view media_models.{view['name']} as {columns}".encode())
     yield agency.product
     with agency.connection("agency_owner") as owner:

@@ -132,7 +132,8 @@ def is_recording(scenario: Scenario) -> bool:
     return bool(
         scenario.product.query(
             "select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like '%own_list%'"
-            " and pid in (select pid from pg_locks where relation = 'media_ops.marts_lock'::regclass and granted)"
+            " and pid in (select pid from pg_locks"
+            " where relation = 'media_ops.marts_lock'::regclass and granted)"
         )
     )
 

@@ -28,7 +28,10 @@ def test_a_clients_login_cannot_stop_a_load_a_build_or_a_nightly_flow(agency: Ag
             rows(client, table)
         for statement in (
             *(f"lock table media.{table} in row share mode" for table in PROTECTED),
-            *(f"lock table media_ops.{lock}_lock in exclusive mode" for lock in ("marts", "views", "nightly_flow")),
+            *(
+                f"lock table media_ops.{lock}_lock in exclusive mode"
+                for lock in ("marts", "views", "nightly_flow")
+            ),
             "select media_ops.lock_object('agency', 'desk/2026-02-01.csv')",
             "insert into media_ops.objects_loading values ('agency', 'desk/2026-02-01.csv')",
             "select 1 from media.clients for key share",
@@ -45,7 +48,9 @@ def test_a_clients_login_cannot_stop_a_load_a_build_or_a_nightly_flow(agency: Ag
 
 def test_no_lock_of_ours_is_an_advisory_lock() -> None:
     """Everyone who can log in may hold those. The first migration of a database uses one: no client has a login yet."""
-    files = [file for folder in ("loader", "macros", "models", "flows") for file in (CHECKOUT / folder).rglob("*")]
+    files = [
+        file for folder in ("loader", "macros", "models", "flows") for file in (CHECKOUT / folder).rglob("*")
+    ]
     found = [
         file.name
         for file in files

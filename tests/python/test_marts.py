@@ -293,7 +293,7 @@ def test_a_full_refresh_of_one_mart_gives_a_warning(
 
 
 def test_a_changed_table_hangs_no_dashboard_behind_an_open_reader(product: Product) -> None:
-    """A missing column is added, and a mart of materialization `table` is swapped, once the reader has left."""
+    """A missing column is added, and a mart of materialization `table` is swapped, after the reader left."""
     columns = "columns: [{name: spend, data_type: numeric}]"
     (product.project / "models/marts/spends.yml").write_text(f"models:\n  - name: spends\n    {columns}\n")
     (product.project / "models/marts/spends.sql").write_text(
