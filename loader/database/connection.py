@@ -24,8 +24,8 @@ select set_config(name, '0', false)
 from pg_settings
 where name in ('idle_session_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')
 """
-"""A transaction that holds a lock has to see what another connection writes meanwhile, and stays open while it
-waits for S3 or dbt."""
+"""A transaction that holds a lock has to see what another connection writes meanwhile, and stays open while
+it waits for S3 or dbt."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,8 +42,8 @@ class NightlyLock:
             self._connection.execute("select 1")
         except psycopg.Error as error:
             raise NightlyError(
-                "the connection that holds the lock of the nightly flow was ended, so another nightly flow may"
-                f" have started: run `media nightly` again ({one_sentence(error)})"
+                "the connection that holds the lock of the nightly flow was ended, so another nightly flow"
+                f" may have started: run `media nightly` again ({one_sentence(error)})"
             ) from error
 
 

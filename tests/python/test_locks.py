@@ -47,7 +47,7 @@ def test_a_clients_login_cannot_stop_a_load_a_build_or_a_nightly_flow(agency: Ag
 
 
 def test_no_lock_of_ours_is_an_advisory_lock() -> None:
-    """Everyone who can log in may hold those. The first migration of a database uses one: no client has a login yet."""
+    """Everyone who can log in may hold those. Only the first migration uses one: there are no clients yet."""
     files = [
         file for folder in ("loader", "macros", "models", "flows") for file in (CHECKOUT / folder).rglob("*")
     ]
@@ -79,7 +79,8 @@ def test_no_timeout_of_the_server_ends_the_lock_of_a_nightly_flow(database: Data
 def test_a_nightly_flow_notices_that_its_lock_is_gone(database: Database) -> None:
     with only_nightly_flow(database) as lock, connect(database, autocommit=True) as admin:
         admin.execute(
-            "select pg_terminate_backend(pid) from pg_locks where relation = 'media_ops.nightly_flow_lock'::regclass"
+            "select pg_terminate_backend(pid) from pg_locks"
+            " where relation = 'media_ops.nightly_flow_lock'::regclass"
         )
         with pytest.raises(NightlyError, match="another nightly flow may have started"):
             lock.check()
