@@ -84,7 +84,7 @@ def transform(
     options = {"rebuild_from": rebuild_from, "rebuild_to": rebuild_to, "rebuild_client": client_id}
     dbt_vars = json.dumps({name: str(value) for name, value in options.items() if value is not None})
     project = os.environ.get("DBT_PROJECT_DIR") or str(CHECKOUT)
-    # profiles.yml can name another database than the PG* variables: macros/dbt_overrides/refuse_other_targets.sql
+    # refuse_other_targets.sql compares it with the database that profiles.yml names
     env = {**db.env, "MEDIA_TRANSFORMS": str(identity and identity[0])}
     with libpq.environment(env), _profiles() as profiles:
         command = ["build", *BUILD, "--project-dir", project, "--profiles-dir", str(profiles)]

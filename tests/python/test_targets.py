@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from dbt.cli.main import dbtRunner
 from product import Product, fresh_database, fresh_product
 from test_transform import FEED, csv, module_s3, state
 
+from loader.database.connection import Database
 from loader.database.server import Server
 from loader.project import CHECKOUT
 
@@ -213,3 +216,46 @@ def test_a_database_that_is_not_migrated_is_named(product: Product, server: Serv
         name = empty.env["PGDATABASE"]
         found = refusal(product, tmp_path, {"dbname": name}, "seed")
     assert f"the database {name} has no schema media" in found and "run `media migrate`" in found
+
+
+def test_a_copy_of_the_database_builds_without_touching_production(product: Product, tmp_path: Path) -> None:
+    """The edited model doubles the spend in the copy."""
+    before = production(product)
+    output = product.run("db", "copy", "dev-alice").stdout
+    env = dict(re.findall(r"^export (\w+)=(.+)$", output, re.MULTILINE))
+    copy = replace(product, database=Database("a copy", env))
+    try:
+        copy.transform(rebuild_from=date(2025, 1, 1))
+        spend = "select sum(spend)::text as spend from media.daily_metrics"
+        assert (copy.query(spend), product.query(spend)) == ([{"spend": "0.80"}], [{"spend": "0.40"}])
+        assert production(product) == before
+    finally:
+        (drop,) = re.findall(r"^to drop it: media (.+)$", output, re.MULTILINE)
+        product.run(*shlex.split(drop))
+    assert product.query("select from pg_database where datname = 'dev-alice'") == []
+
+
+def test_a_copy_that_cannot_be_made_is_refused_in_one_sentence(product: Product, server: Server) -> None:
+    name = product.database.env["PGDATABASE"]
+
+    def refused(copy: str, login: str = "media") -> str:
+        env = {**product.database.env, "PGUSER": login}
+        done = replace(product, database=Database("production", env)).run("db", "copy", copy, expect={1})
+        (sentence,) = done.stderr.splitlines()
+        return sentence
+
+    for invalid in ("", "a b", "1st", 'x"; drop database media', "x" * 64, "postgres://h/x", "dbname=x"):
+        assert "cannot be the name of a database" in refused(invalid)
+    assert refused("postgres") == "the database postgres exists already: choose another name"
+    with product.connection() as reader:
+        pid = reader.info.backend_pid
+        assert f"{name} cannot be copied while others are connected (media of media, pid {pid}, since " in (
+            refused("dev")
+        )
+    with server.connect("postgres") as connection:
+        connection.execute("create role bystander login")
+        try:
+            assert f"bystander may not copy {name}" in refused("dev", "bystander")
+        finally:
+            connection.execute("drop role bystander")
+        assert connection.execute("select from pg_database where datname = 'dev'").fetchall() == []
