@@ -11,6 +11,7 @@ tests/python/test_releases.py fails if a step is missing.
 from __future__ import annotations
 
 import hashlib
+import re
 from functools import cache
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from loader.errors import MediaError
 
 SCHEMA = Path(__file__).parent / "schema"
 CATALOGUE = Path(__file__).parent / "catalogue.sql"
+DECLARED = re.compile(r"(?:^create table if not exists |\bset_view\(')media\.(\w+)", re.MULTILINE)
 FIRST_LOCK = 6_510_615_423  # an arbitrary number, shared by all first migrations
 LOCK_TIMEOUT = "5s"  # while we wait for a table, all other sessions queue behind us
 
@@ -36,6 +38,8 @@ def migrate(connection: psycopg.Connection, schema: Path = SCHEMA) -> bool:
             _lock(connection)
             before = catalogue(connection)
             role = connection.execute("select current_setting('role')").fetchone()
+            # for 05_restored.sql
+            connection.execute("select set_config('media.declared', %s::text, true)", [declared(schema)])
             for file in sorted(schema.glob("*.sql")):
                 _apply(connection, file)
             # 00_roles.sql switched to the owner's role
@@ -90,6 +94,11 @@ def _lock(connection: psycopg.Connection) -> None:
         connection.execute("lock table media_ops.applied_schema in share update exclusive mode")
     else:
         connection.execute("select pg_advisory_xact_lock(%s)", [FIRST_LOCK])
+
+
+def declared(schema: Path = SCHEMA) -> list[str]:
+    """Returns the tables and views that the files declare in schema media; all others are dbt's."""
+    return [name for file in sorted(schema.glob("*.sql")) for name in DECLARED.findall(file.read_text())]
 
 
 def _apply(connection: psycopg.Connection, file: Path) -> None:

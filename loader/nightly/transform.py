@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dbt.cli.main import dbtRunner
+from dbt_common.exceptions import DbtRuntimeError
 from psycopg.rows import dict_row
 
 from loader.agency.clients import find_client
@@ -29,6 +30,8 @@ Progress = Callable[[int, int], None]
 """Called after each node with its number, from 1, and the number of nodes."""
 
 ROWS_SHOWN = 20
+# The database and its server, as macros/dbt_overrides/refuse_other_targets.sql compares them.
+IDENTITY = "select concat_ws(' ', current_database(), extract(epoch from pg_postmaster_start_time()))"
 # Unit tests check the models, not the data; `make test` runs them.
 BUILD = ("--exclude-resource-type", "unit_test")
 FAILED = {"error", "fail", "runtime error", "partial success"}
@@ -78,11 +81,14 @@ def transform(
     with connect(db, "media_transformer", autocommit=True) as connection:
         require_tables(connection)
         client_id = str(find_client(connection, client)) if client else None
+        identity = connection.execute(IDENTITY).fetchone()
         sync_feeds(connection, feeds)  # the current feeds.yml determines which rows are live
     options = {"rebuild_from": rebuild_from, "rebuild_to": rebuild_to, "rebuild_client": client_id}
     dbt_vars = json.dumps({name: str(value) for name, value in options.items() if value is not None})
     project = os.environ.get("DBT_PROJECT_DIR") or str(CHECKOUT)
-    with libpq.environment(db.env), _profiles() as profiles:
+    # refuse_other_targets.sql compares it with the database that profiles.yml names
+    env = {**db.env, "MEDIA_TRANSFORMS": str(identity and identity[0])}
+    with libpq.environment(env), _profiles() as profiles:
         command = ["build", *BUILD, "--project-dir", project, "--profiles-dir", str(profiles)]
         command += ["--vars", dbt_vars, "--quiet" if progress else "--no-quiet"]
         if not sys.stdout.isatty():
@@ -91,8 +97,7 @@ def transform(
         done = dbtRunner(callbacks=[_node_callback(progress)] if progress else []).invoke(command)
     results = getattr(done.result, "results", None)
     if results is None:
-        reason = _one_line(str(done.exception or "")) or type(done.exception).__name__
-        raise TransformError(f"dbt did not finish: {reason}")
+        raise TransformError(f"dbt did not finish: {_reason(done.exception)}")
     return [
         NodeResult(
             result.node.name,
@@ -124,6 +129,13 @@ def _rows_found(db: Database, query: str) -> str:
         found = connection.cursor(row_factory=dict_row).execute(query.encode()).fetchmany(ROWS_SHOWN + 1)
     rows = [", ".join(f"{name} {value}" for name, value in row.items()) for row in found[:ROWS_SHOWN]]
     return _one_line("; ".join(rows + ["…"] * (len(found) > ROWS_SHOWN)))
+
+
+def _reason(error: BaseException | None) -> str:
+    """Returns dbt's message; if one of our macros refused to build, only what that macro says."""
+    if isinstance(error, DbtRuntimeError) and error.stack and error.stack[0].name.startswith("refuse_"):
+        return _one_line(error.msg)
+    return _one_line(str(error or "")) or type(error).__name__
 
 
 def _one_line(text: str) -> str:

@@ -1,6 +1,6 @@
 -- Whoever may build can put a function behind a view, a trigger or a default of dbt's tables, and it runs with the
 -- rights of whoever builds next. So a build by a login that can do more than media_transformer first looks for objects
--- that the project did not create (macros/access/refuse_unexpected_objects.sql).
+-- that the project did not create (macros/refusals/refuse_unexpected_objects.sql).
 
 -- Whether this login can do more than media_transformer, while another login, which cannot do as much, may build.
 create or replace function media_ops.could_run_anothers_code() returns boolean
