@@ -80,7 +80,8 @@ def transform(
     options = {"rebuild_from": rebuild_from, "rebuild_to": rebuild_to, "rebuild_client": client_id}
     dbt_vars = json.dumps({name: str(value) for name, value in options.items() if value is not None})
     project = os.environ.get("DBT_PROJECT_DIR") or str(CHECKOUT)
-    with libpq.environment(db.env), _profiles() as profiles:
+    # PGCLIENTENCODING overrides the role's and the database's setting
+    with libpq.environment({**db.env, "PGCLIENTENCODING": "UTF8"}), _profiles() as profiles:
         command = ["build", *BUILD, "--project-dir", project, "--profiles-dir", str(profiles)]
         command += ["--vars", dbt_vars, "--quiet" if progress else "--no-quiet"]
         if not sys.stdout.isatty():
