@@ -143,17 +143,6 @@ def update_run(connection: psycopg.Connection, run: UUID, values: Mapping[str, A
     _write(connection, run, values, sql.SQL(""))
 
 
-def update_last_modified(connection: psycopg.Connection, run: UUID, last_modified: datetime) -> date:
-    """Updates a run whose content was delivered again with a new last-modified; returns its run_date."""
-    found = connection.execute(
-        "update media.ingestion_logs set last_modified = %s where id = %s returning run_date",
-        [last_modified, run],
-    ).fetchone()
-    assert found is not None
-    day: date = found[0]
-    return day
-
-
 def retract_run(connection: psycopg.Connection, run: UUID) -> bool:
     """Marks a run as retracted; returns whether it was not retracted before."""
     changed = connection.execute(
@@ -172,13 +161,15 @@ def _write(connection: psycopg.Connection, run: UUID, values: Mapping[str, Any],
     connection.execute(statement, {**values, "run": run})
 
 
-def run_in_force(connection: psycopg.Connection, obj: S3Object) -> tuple[UUID, str | None] | None:
-    """Returns the id and sha256 of the run in force of the object's key; None if there is none."""
+def run_in_force(connection: psycopg.Connection, obj: S3Object) -> tuple[UUID, str | None, date] | None:
+    """Returns the id, sha256 and run_date of the run in force of the object's key; None if there is none."""
     return connection.execute(
         """
-        select run_id, sha256 from media_ops.runs_that_count
-        where bucket = %s and object_key = %s
-        order by run_number desc limit 1
+        select runs.run_id, runs.sha256, logs.run_date
+        from media_ops.runs_that_count as runs
+        inner join media.ingestion_logs as logs on runs.run_id = logs.id
+        where runs.bucket = %s and runs.object_key = %s
+        order by runs.run_number desc limit 1
         """,
         [obj.bucket, obj.key],
     ).fetchone()

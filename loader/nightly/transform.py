@@ -87,7 +87,8 @@ def transform(
     dbt_vars = json.dumps({name: str(value) for name, value in options.items() if value is not None})
     project = os.environ.get("DBT_PROJECT_DIR") or str(CHECKOUT)
     # refuse_other_targets.sql compares it with the database that profiles.yml names
-    env = {**db.env, "MEDIA_TRANSFORMS": str(identity and identity[0])}
+    # PGCLIENTENCODING overrides the role's and the database's setting
+    env = {**db.env, "PGCLIENTENCODING": "UTF8", "MEDIA_TRANSFORMS": str(identity and identity[0])}
     with libpq.environment(env), _profiles() as profiles:
         command = ["build", *BUILD, "--project-dir", project, "--profiles-dir", str(profiles)]
         command += ["--vars", dbt_vars, "--quiet" if progress else "--no-quiet"]
