@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import psycopg
@@ -15,6 +16,9 @@ from loader.database.migrate import is_current
 from loader.errors import MediaError
 
 CONNECT_TIMEOUT_SECONDS = "15"
+CHECK_INTERVAL = "client_connection_check_interval"
+CHECK_INTERVAL_VALUE = "2s"
+"""How often PostgreSQL checks, during a statement, that our process still exists; its default is never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,8 @@ def open_connection(description: str, env: Mapping[str, str]) -> psycopg.Connect
             conninfo, application_name="media", connect_timeout=timeout, autocommit=True
         )
         connection.execute("set time zone 'UTC'")
+        with suppress(psycopg.errors.InvalidParameterValue):  # a server on Windows cannot check
+            connection.execute(f"set {CHECK_INTERVAL} = '{CHECK_INTERVAL_VALUE}'")
     except psycopg.Error as error:
         reason = " ".join(str(error).split()).removeprefix("connection failed: ")
         raise MediaError(

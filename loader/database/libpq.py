@@ -37,7 +37,7 @@ def environment(env: Mapping[str, str]) -> Iterator[None]:
 
     Connection arguments are not enough: PGSERVICE, PGHOSTADDR and PGREQUIREAUTH affect every connection.
     """
-    before = {name: os.environ.pop(name) for name in KEYWORDS if name in os.environ}
+    before = {name: os.environ.pop(name) for name in {*KEYWORDS, *env} if name in os.environ}
     os.environ.update(env)
     try:
         yield
