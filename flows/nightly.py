@@ -38,7 +38,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.types.entrypoint import EntrypointType
 from prefect.utilities.annotations import opaque
 
-from loader.console import open_database
+from loader.console import exit_interrupted, open_database
 from loader.database.connection import Database, connect
 from loader.errors import MediaError, one_sentence
 from loader.files.feeds import Feed, read_feeds
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 WORKERS = 2
 RETRY_SECONDS = [10.0, 60.0]
 SERVER_SECONDS = 120
-EXIT_SECONDS = 3.0
+EXIT_SECONDS = 2.0
 """After a cancel, the process exits this much later at the latest."""
 PORT = 4200
 """Prefect's default port; if it is taken, a free one is used."""
@@ -199,7 +199,7 @@ def _exiting_soon() -> Iterator[None]:
     try:
         yield
     except (TerminationSignal, KeyboardInterrupt):
-        timer = Timer(EXIT_SECONDS, os._exit, [1])
+        timer = Timer(EXIT_SECONDS, exit_interrupted)
         timer.daemon = True
         timer.start()
         raise
