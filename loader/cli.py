@@ -38,6 +38,8 @@ SETTINGS: dict[str, Any] = {
     "pretty_exceptions_enable": False,
     "context_settings": {"help_option_names": ["-h", "--help"]},
 }
+INTERRUPTED = 130
+"""Typer's exit code after Ctrl-C."""
 app = typer.Typer(help="Partner files in, billable figures out.", add_completion=False, **SETTINGS)
 clients_app = typer.Typer(help="The clients.", **SETTINGS)
 cpm_app = typer.Typer(help="Each client's CPM: the price of a thousand impressions.", **SETTINGS)
@@ -81,9 +83,10 @@ def main() -> None:
     except UnicodeEncodeError:
         console.fail("an argument, a file name or MEDIA_PASSWORD is not valid UTF-8: write it in UTF-8")
         sys.exit(1)
-    except KeyboardInterrupt:
-        console.fail("interrupted")
-        sys.exit(1)
+    except SystemExit as done:
+        if done.code != INTERRUPTED:
+            raise
+        console.exit_interrupted()
     except BrokenPipeError:  # `media rejects | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

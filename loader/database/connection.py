@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import psycopg
@@ -26,6 +27,9 @@ where name in ('idle_session_timeout', 'idle_in_transaction_session_timeout', 't
 """
 """A transaction that holds a lock has to see what another connection writes meanwhile, and stays open while
 it waits for S3 or dbt."""
+CHECK_INTERVAL = "client_connection_check_interval"
+CHECK_INTERVAL_VALUE = "2s"
+"""How often PostgreSQL checks, during a statement, that our process still exists; its default is never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,8 @@ def open_connection(description: str, env: Mapping[str, str]) -> psycopg.Connect
             autocommit=True,
         )
         connection.execute(SESSION_SETTINGS)
+        with suppress(psycopg.errors.InvalidParameterValue):  # a server on Windows cannot check
+            connection.execute(f"set {CHECK_INTERVAL} = '{CHECK_INTERVAL_VALUE}'")
     except psycopg.Error as error:
         reason = " ".join(str(error).split()).removeprefix("connection failed: ")
         raise MediaError(

@@ -59,11 +59,24 @@ def load(
     if dry_run:
         return results + [Result(t.feed.name, t.obj.uri, "planned", "would be loaded") for t in tasks]
     progress.planned(tasks)
-    with ThreadPoolExecutor(max(1, min(workers, len(tasks)))) as pool:
-        done = pool.map(lambda task: ingest(db, client, task, progress.advanced, progress.waiting), tasks)
+    interrupted = False
+
+    def advanced(obj: S3Object, position: int, rows: int) -> None:
+        if interrupted:
+            raise KeyboardInterrupt
+        progress.advanced(obj, position, rows)
+
+    pool = ThreadPoolExecutor(max(1, min(workers, len(tasks))))
+    try:
+        done = pool.map(lambda task: ingest(db, client, task, advanced, progress.waiting), tasks)
         for task, result in zip(tasks, done, strict=True):
             results.append(result)
             progress.finished(task, result)
+    except BaseException:
+        interrupted = True
+        raise
+    finally:
+        pool.shutdown(wait=not interrupted, cancel_futures=True)
     return results
 
 
