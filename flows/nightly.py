@@ -166,15 +166,17 @@ def nightly(
     if not isinstance(retry, bool):
         raise MediaError(f"retry is {retry!r}: give true or false")
     rebuild = Rebuild(_day("rebuild_from", rebuild_from), _day("rebuild_to", rebuild_to), client or None)
-    with open_database() as db, only_nightly_flow(db), _exiting_soon():
+    with open_database() as db, only_nightly_flow(db) as lock, _exiting_soon():
         feeds = read_feeds(feeds_file())
         with connect(db, "media_transformer", autocommit=True) as connection:
             client_to_rebuild(connection, rebuild.first, rebuild.last, rebuild.client)  # before loading
         results = _load(db, feeds, feed or None, key or None, "all" if retry else "clients")
+        lock.check()
         nodes, build_failures = _build(db, feeds, rebuild)
-        days = days_recomputed(db, nodes)
+        days = days_recomputed(nodes)
         sentences = failures(results, nodes) + build_failures
         _publish(results, nodes, days, sentences)
+        lock.check()
     if sentences:
         raise NightlyError(*sentences)
 

@@ -19,7 +19,9 @@ import typer
 
 from loader import console, progress
 from loader.agency import clients, cpms, users
+from loader.database import libpq
 from loader.database.connection import connect, require_tables
+from loader.database.copy import copy_database, drop_command, shell_commands
 from loader.database.embedded import Embedded
 from loader.database.migrate import migrate as apply_schema
 from loader.errors import MediaError, one_sentence
@@ -414,3 +416,17 @@ def db_psql(context: typer.Context) -> None:
             raise MediaError("psql is not on PATH: install the PostgreSQL client")
         done = subprocess.run([program, *context.args], env=db.environ(), check=False)
     raise typer.Exit(1 if done.returncode else 0)
+
+
+@db_app.command("copy")
+def db_copy(name: str) -> None:
+    """Copy the database, to develop in the copy."""
+    embedded = None if libpq.variables_set() else Embedded()
+    with console.open_database() as db:
+        copy_database(db, name)
+        if embedded:
+            embedded.start()  # the variables below name its socket, so it must keep running
+        console.say(f"created {name}, a copy of {db.env['PGDATABASE']}; to work on it, run in your shell:")
+        for command in shell_commands(db, name):
+            console.say(command)
+        console.say(f"to drop it: {drop_command(db, name)}")

@@ -16,6 +16,17 @@ from loader.database.migrate import is_current
 from loader.errors import MediaError
 
 CONNECT_TIMEOUT_SECONDS = "15"
+SESSION_SETTINGS = """
+select set_config('timezone', 'UTC', false)
+union all
+select set_config('default_transaction_isolation', 'read committed', false)
+union all
+select set_config(name, '0', false)
+from pg_settings
+where name in ('idle_session_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')
+"""
+"""A transaction that holds a lock has to see what another connection writes meanwhile, and stays open while
+it waits for S3 or dbt."""
 CHECK_INTERVAL = "client_connection_check_interval"
 CHECK_INTERVAL_VALUE = "2s"
 """How often PostgreSQL checks, during a statement, that our process still exists; its default is never."""
@@ -74,16 +85,20 @@ def require_tables(connection: psycopg.Connection) -> None:
 
 
 def open_connection(description: str, env: Mapping[str, str]) -> psycopg.Connection:
-    """Opens a connection as `env` (PG* variables) says, in UTC and autocommit. Raises MediaError."""
+    """Opens a connection as `env` (PG* variables) says, in UTC, UTF-8 and autocommit. Raises MediaError."""
     conninfo = make_conninfo(
         **{libpq.KEYWORDS[name]: value for name, value in env.items() if libpq.KEYWORDS[name]}
     )
     timeout = os.environ.get("PGCONNECT_TIMEOUT") or CONNECT_TIMEOUT_SECONDS
     try:
         connection = psycopg.connect(
-            conninfo, application_name="media", connect_timeout=timeout, autocommit=True
+            conninfo,
+            application_name="media",
+            client_encoding="UTF8",  # overrides PGCLIENTENCODING, and the role's and the database's setting
+            connect_timeout=timeout,
+            autocommit=True,
         )
-        connection.execute("set time zone 'UTC'")
+        connection.execute(SESSION_SETTINGS)
         with suppress(psycopg.errors.InvalidParameterValue):  # a server on Windows cannot check
             connection.execute(f"set {CHECK_INTERVAL} = '{CHECK_INTERVAL_VALUE}'")
     except psycopg.Error as error:
@@ -92,4 +107,18 @@ def open_connection(description: str, env: Mapping[str, str]) -> psycopg.Connect
             f"cannot connect to {description}: {reason};"
             " start the server, or correct PGHOST and the other PG* variables"
         ) from error
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        message = _wrong_encoding(connection.info.dbname, str(encoding))
+        connection.close()
+        raise MediaError(message)
     return connection
+
+
+def _wrong_encoding(name: str, encoding: str) -> str:
+    create = sql.SQL("create database {} encoding 'UTF8' locale 'C.UTF-8' template template0")
+    statement = create.format(sql.Identifier(f"{name}_utf8")).as_string()
+    return (
+        f"the database {name} has the encoding {encoding}, which cannot hold every name:"
+        f" run `{statement}`, set PGDATABASE={name}_utf8, and run `media migrate`"
+    )

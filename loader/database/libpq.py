@@ -33,7 +33,7 @@ def stripped(environment: Mapping[str, str]) -> dict[str, str]:
 
 @contextmanager
 def environment(env: Mapping[str, str]) -> Iterator[None]:
-    """Replaces the connection variables in os.environ with those of `env` for the length of the block.
+    """Replaces the connection variables in os.environ with `env` for the length of the block.
 
     Connection arguments are not enough: PGSERVICE, PGHOSTADDR and PGREQUIREAUTH affect every connection.
     """

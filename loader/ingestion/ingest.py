@@ -25,7 +25,6 @@ from loader.ingestion.ledger import (
     latest_runs,
     object_lock,
     run_in_force,
-    update_last_modified,
     update_run,
 )
 from loader.ingestion.s3 import ObjectReader, S3Object, open_object
@@ -83,18 +82,31 @@ class Result:
     failure: str | None = None
 
 
-def ingest(db: Database, client: S3Client, task: Task, on_progress: OnProgress = lambda *_: None) -> Result:
-    """Loads one object, unless another loader has just done so; failures are Results, never raised."""
+def ingest(
+    db: Database,
+    client: S3Client,
+    task: Task,
+    on_progress: OnProgress = lambda *_: None,
+    on_wait: Callable[[str], None] = lambda _: None,
+) -> Result:
+    """Loads one object, unless another loader has just done so; failures are Results, never raised.
+
+    Waits while another loader loads the object, after calling `on_wait` with a sentence that says so.
+    """
     run: UUID | None = None
     try:
-        with connect(db, "media_loader", autocommit=True) as connection, object_lock(connection, task.obj):
-            latest = latest_runs(connection, task.obj.bucket, task.obj.key).get(task.obj.key)
+        with (
+            connect(db, "media_loader", autocommit=True) as ledger,
+            connect(db, "media_loader") as connection,
+            object_lock(connection, task.obj, on_wait) as transaction,
+        ):
+            latest = latest_runs(ledger, task.obj.bucket, task.obj.key).get(task.obj.key)
             if latest and task.is_done(latest):
                 return _result(task, "skipped", "another loader has loaded it", latest.run)
             day = task.match.date or task.obj.last_modified.date()
-            run = begin_run(connection, task.feed, task.obj, day)
+            run = begin_run(ledger, task.feed, task.obj, day, transaction)
             try:
-                return _Attempt(connection, client, task, run, on_progress).load()
+                return _Attempt(ledger, connection, client, task, run, on_progress).load()
             except (MediaError, psycopg.Error, OSError) as error:
                 if connection.closed:
                     raise
@@ -109,7 +121,10 @@ def ingest(db: Database, client: S3Client, task: Task, on_progress: OnProgress =
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
+    ledger: psycopg.Connection
+    """For what is committed at once: a run that fails or is killed keeps it."""
     connection: psycopg.Connection
+    """Has the open transaction that holds the object's lock and makes the rows visible."""
     client: S3Client
     task: Task
     run: UUID
@@ -125,7 +140,7 @@ class _Attempt:
             closing(Rejects(self.run)) as rejects,
         ):
             values = {"client_id": key_client_id, "version_id": reader.version_id}
-            update_run(self.connection, self.run, values)  # outside the transaction: a failed run keeps them
+            update_run(self.ledger, self.run, values)
             content = HashingReader(decompressed(reader.stream()))
             return self._load(reader, content, clients, rejects)
 
@@ -162,37 +177,40 @@ class _Attempt:
                 end_run(self.connection, self.run, {**end, **counts, **day})
             return _result(task, "loaded", message, self.run, covered.total(), len(rejects))
         except _SameContentError as same:
-            return self._record_same_content(same.run, same.sha256)
+            return self._record_same_content(same)
         except _RejectedRowsError as error:
             return _failed(self.connection, task, self.run, error, rejects)
         except _UnreadableError as error:
             try:
                 self._raise_if_same(error.sha256)
             except _SameContentError as same:
-                return self._record_same_content(same.run, same.sha256)
+                return self._record_same_content(same)
             return _failed(self.connection, task, self.run, error)
 
     def _raise_if_same(self, sha256: str) -> None:
         current = run_in_force(self.connection, self.task.obj)
         if current and current[1] == sha256 and not self.task.force:
-            raise _SameContentError(current[0], sha256)
+            raise _SameContentError(*current)
 
-    def _record_same_content(self, current: UUID, sha256: str) -> Result:
-        message = f"same content as run {current}"
-        with self.connection.transaction():
-            current_day = update_last_modified(self.connection, current, self.task.obj.last_modified)
-            end = {"status": "success", "failure": None, "message": message, "sha256": sha256}
-            day = {"run_date": self.task.match.date or current_day}
-            end_run(self.connection, self.run, {**end, **day, "same_content_as": current})
+    def _record_same_content(self, same: _SameContentError) -> Result:
+        """Records the attempt only: the run in force keeps its last-modified.
+
+        Otherwise, copying all objects in place (to encrypt them again, say) could put an old file after its
+        correction.
+        """
+        message = f"same content as run {same.run}"
+        end = {"status": "success", "failure": None, "message": message, "sha256": same.sha256}
+        day = {"run_date": self.task.match.date or same.run_date}
+        end_run(self.connection, self.run, {**end, **day, "same_content_as": same.run})
         return _result(self.task, "same", message, self.run)
 
 
 class _SameContentError(Exception):
     """Rolls the rows back, because the run in force has the same content."""
 
-    def __init__(self, run: UUID, sha256: str) -> None:
+    def __init__(self, run: UUID, sha256: str | None, run_date: date) -> None:
         super().__init__(run)
-        self.run, self.sha256 = run, sha256
+        self.run, self.sha256, self.run_date = run, sha256, run_date
 
 
 class _UnreadableError(ContentError):

@@ -21,6 +21,7 @@ import psycopg
 import psycopg2  # type: ignore[import-untyped]
 from dbt.adapters.factory import get_adapter_by_type
 from dbt.cli.main import dbtRunner, dbtRunnerResult
+from dbt_common.exceptions import DbtRuntimeError
 from psycopg.rows import dict_row
 
 from loader.agency.clients import find_client
@@ -37,6 +38,8 @@ Progress = Callable[[int, int], None]
 ROWS_SHOWN = 20
 CANCEL_SECONDS = 5.0
 """How long an interrupted build waits for dbt to end."""
+# The database and its server, as macros/refusals/refuse_other_targets.sql compares them.
+IDENTITY = "select concat_ws(' ', current_database(), extract(epoch from pg_postmaster_start_time()))"
 # Unit tests check the models, not the data; `make test` runs them.
 BUILD = ("--exclude-resource-type", "unit_test")
 FAILED = {"error", "fail", "runtime error", "partial success"}
@@ -55,6 +58,8 @@ class NodeResult:
     message: str
     seconds: float
     failures: int | None
+    rows: int | None = None
+    """Of a table: the rows that its last statement wrote."""
 
     @property
     def failed(self) -> bool:
@@ -81,8 +86,12 @@ def transform(
     """
     with connect(db, "media_transformer", autocommit=True) as connection:
         client_id = client_to_rebuild(connection, rebuild_from, rebuild_to, client)
+        identity = connection.execute(IDENTITY).fetchone()
         sync_feeds(connection, feeds)  # the current feeds.yml determines which rows are live
         env = {**db.env, **_session_options(connection)}
+    env["PGCLIENTENCODING"] = "UTF8"  # overrides the role's and the database's setting
+    # refuse_other_targets.sql compares it with the database that profiles.yml names
+    env["MEDIA_TRANSFORMS"] = str(identity and identity[0])
     options = {"rebuild_from": rebuild_from, "rebuild_to": rebuild_to, "rebuild_client": client_id}
     dbt_vars = json.dumps({name: str(value) for name, value in options.items() if value is not None})
     project = os.environ.get("DBT_PROJECT_DIR") or str(CHECKOUT)
@@ -96,8 +105,7 @@ def transform(
         done = _invoke(runner, command)
     results = getattr(done.result, "results", None)
     if results is None:
-        reason = _one_line(str(done.exception or "")) or type(done.exception).__name__
-        raise TransformError(f"dbt did not finish: {reason}")
+        raise TransformError(f"dbt did not finish: {_reason(done.exception)}")
     return [
         NodeResult(
             result.node.name,
@@ -107,6 +115,7 @@ def transform(
             else _one_line(result.message or ""),
             result.execution_time,
             result.failures,
+            result.adapter_response.get("rows_affected"),
         )
         for result in results
     ]
@@ -182,6 +191,13 @@ def _rows_found(db: Database, query: str) -> str:
         found = connection.cursor(row_factory=dict_row).execute(query.encode()).fetchmany(ROWS_SHOWN + 1)
     rows = [", ".join(f"{name} {value}" for name, value in row.items()) for row in found[:ROWS_SHOWN]]
     return _one_line("; ".join(rows + ["…"] * (len(found) > ROWS_SHOWN)))
+
+
+def _reason(error: BaseException | None) -> str:
+    """Returns dbt's message; if one of our macros refused to build, only what that macro says."""
+    if isinstance(error, DbtRuntimeError) and error.stack and error.stack[0].name.startswith("refuse_"):
+        return _one_line(error.msg)
+    return _one_line(str(error or "")) or type(error).__name__
 
 
 def _one_line(text: str) -> str:

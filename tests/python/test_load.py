@@ -9,7 +9,7 @@ import json
 import threading
 import zipfile
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import RFC_4122, UUID
@@ -101,15 +101,31 @@ def test_a_name_with_special_characters_is_loaded_as_it_is(product: Product) -> 
     assert odd in names
 
 
-def test_the_same_content_again_loads_nothing_and_updates_last_modified(product: Product) -> None:
+def test_the_same_content_again_loads_nothing_and_is_then_known(product: Product) -> None:
     product.put(KEY, GOOD, NOON)
     product.load()
     product.put(KEY, GOOD, LATER)
     product.load()
+    product.load()
     first, second = product.query(LOG)
     assert second["same_content_as"] == first["id"] and second["records_loaded"] == 0
-    assert first["last_modified"] == LATER.replace(tzinfo=None)
+    assert [run["last_modified"].day for run in (first, second)] == [NOON.day, LATER.day]
     assert len(product.query(STAGED)) == 2
+
+
+def test_copying_objects_in_place_does_not_put_a_file_after_its_correction(product: Product) -> None:
+    product.feeds({"ttd": {**FEED, "key_pattern": "csv$"}})
+    wrong, right = lines("2025-01-02,Acme,Spring,100"), lines("2025-01-02,Acme,Spring,8")
+    files = [("ttd/wrong.csv", wrong), ("ttd/corrected.csv", right)]
+    for hour, (key, content) in enumerate(files):
+        product.put(key, content, NOON + timedelta(hours=hour))
+    product.load()
+    product.transform()
+    for hour, (key, content) in enumerate(reversed(files)):  # the correction is copied first
+        product.put(key, content, LATER + timedelta(hours=hour))
+    product.load()
+    product.transform()
+    assert [row["impressions"] for row in product.query("select impressions from media.daily_metrics")] == [8]
 
 
 def test_the_same_content_again_has_the_run_date_of_the_run_in_force(product: Product) -> None:
@@ -233,6 +249,20 @@ def test_two_loaders_in_parallel_load_an_object_once(product: Product) -> None:
     _with_first_task(product, work)
     assert sorted(result.status for result in results) == ["loaded", "skipped"]
     assert len(product.query(STAGED)) == 2
+
+
+def test_a_loader_does_not_wait_for_another_one_forever(
+    product: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work(db: Any, client: Any, task: Any) -> None:
+        with connect(db) as connection, object_lock(connection, task.obj):
+            result = ingest(db, client, task)
+        assert result.status == "failed" and "another loader has been loading it" in result.message
+
+    monkeypatch.setattr("loader.ingestion.ledger.WAIT_SECONDS", 0)
+    product.put(KEY, GOOD, NOON)
+    _with_first_task(product, work)
+    assert product.query(LOG) == []
 
 
 def test_a_broken_connection_to_postgresql_leaves_a_failed_run(
