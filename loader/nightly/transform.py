@@ -212,10 +212,12 @@ def _one_line(text: str) -> str:
 @contextmanager
 def _profiles() -> Iterator[Path]:
     """Yields the directory of profiles.yml: DBT_PROFILES_DIR, the checkout, or a copy of the example."""
-    if profiles_dir := os.environ.get("DBT_PROFILES_DIR"):
-        yield Path(profiles_dir)
-    elif (CHECKOUT / "profiles.yml").exists():
-        yield CHECKOUT
+    profiles_dir = Path(os.environ.get("DBT_PROFILES_DIR") or CHECKOUT)
+    file = profiles_dir / "profiles.yml"
+    if os.access(file, os.R_OK):
+        yield profiles_dir
+    elif profiles_dir != CHECKOUT or file.exists():
+        raise MediaError(f"cannot read {file}: set DBT_PROFILES_DIR to the directory of your profiles.yml")
     else:
         with tempfile.TemporaryDirectory(prefix="media-profiles-") as directory:
             shutil.copyfile(CHECKOUT / "profiles.example.yml", Path(directory) / "profiles.yml")
