@@ -164,10 +164,13 @@ def nightly(
         rebuild_to: Recompute the days up to this one, even if nothing changed.
         client: Recompute only this client's days, even if nothing changed (name or id).
     """
+    for name, value in {"feed": feed, "key": key, "client": client}.items():
+        if not isinstance(value, str | None):
+            raise MediaError(f"{name} is {value!r}: give a text")
     if not isinstance(retry, bool):
         raise MediaError(f"retry is {retry!r}: give true or false")
     rebuild = Rebuild(_day("rebuild_from", rebuild_from), _day("rebuild_to", rebuild_to), client or None)
-    with open_database() as db, only_nightly_flow(db) as lock, _exiting_soon():
+    with _saying_what_failed(), open_database() as db, only_nightly_flow(db) as lock, _exiting_soon():
         feeds = read_feeds(feeds_file())
         with connect(db, "media_transformer", autocommit=True) as connection:
             client_to_rebuild(connection, rebuild.first, rebuild.last, rebuild.client)  # before loading
@@ -190,6 +193,15 @@ def _day(name: str, value: date | str | None) -> date | None:
         return date.fromisoformat(value)
     except (TypeError, ValueError) as error:
         raise MediaError(f"{name} is {value!r}, which is not a date: write it as 2025-01-31") from error
+
+
+@contextmanager
+def _saying_what_failed() -> Iterator[None]:
+    """Makes the failure message of the flow one sentence, also if PostgreSQL or this machine failed."""
+    try:
+        yield
+    except (psycopg.Error, OSError) as error:
+        raise NightlyError(one_sentence(error)) from error
 
 
 @contextmanager
@@ -297,7 +309,6 @@ def _serve(cron: str) -> None:
 def _login() -> tuple[str, Path]:
     """Returns the server's login, USER:PASSWORD, and the file that holds it, readable by this user only."""
     home = PREFECT_HOME.value()
-    home.mkdir(parents=True, exist_ok=True)
     (home / "prefect.db").touch()
     (home / "prefect.db").chmod(0o600)  # an older server created it readable for everyone
     file = home / "media-serve-login"

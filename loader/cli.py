@@ -31,7 +31,7 @@ from loader.ingestion.load import WORKERS
 from loader.ingestion.load import load as load_objects
 from loader.names import counted
 from loader.nightly.status import status as read_status
-from loader.project import feeds_file
+from loader.project import feeds_file, require_writable
 
 SETTINGS: dict[str, Any] = {
     "no_args_is_help": True,
@@ -77,7 +77,9 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     try:
         app()
-    except (MediaError, psycopg.Error) as error:
+    except BrokenPipeError:  # `media rejects | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (MediaError, psycopg.Error, OSError) as error:
         console.fail(one_sentence(error))
         sys.exit(1)
     except UnicodeEncodeError:
@@ -87,8 +89,6 @@ def main() -> None:
         if done.code != INTERRUPTED:
             raise
         console.exit_interrupted()
-    except BrokenPipeError:  # `media rejects | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @app.callback()
@@ -165,6 +165,7 @@ def transform(
 @app.command()
 def nightly() -> None:
     """Run the nightly flow once, in this process: load, then transform."""
+    _require_prefect_home()
     with redirect_stderr(sys.stdout):  # Prefect's log lines are not failures
         from flows.nightly import nightly as flow
         from loader.nightly.outcome import NightlyError
@@ -183,9 +184,19 @@ def nightly() -> None:
         raise typer.Exit(1)
 
 
+def _require_prefect_home() -> None:
+    """Raises MediaError if Prefect, which is not imported yet, will not be able to write its files."""
+    home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect")
+    try:
+        require_writable("PREFECT_HOME", home.expanduser())
+    except RuntimeError as error:
+        raise MediaError("this user has no home directory: set PREFECT_HOME") from error
+
+
 @app.command()
 def serve(cron: Annotated[str, typer.Option(help="The schedule, in UTC.")] = "0 5 * * *") -> None:
     """Run the nightly flow on a schedule until stopped."""
+    _require_prefect_home()
     from flows.nightly import serve as run
 
     try:
@@ -398,7 +409,8 @@ def db_start() -> None:
     address = (
         embedded.address(server) or f"none, because another program uses port {server.port} of 127.0.0.1"
     )
-    console.say(f"for tools that do not support sockets: {address}")
+    console.say(f"for administration by programs that do not support sockets, as the superuser: {address}")
+    console.say("for BI tools: create a login that sees only what it should, as docs/access.md describes")
 
 
 @db_app.command("stop")

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import textwrap
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, astuple, fields
@@ -53,6 +54,8 @@ def exit_interrupted() -> NoReturn:
     """Says so and ends the process with exit code 1, even if threads wait for S3 or for a lock."""
     sys.stdout.flush()
     print("interrupted", file=sys.__stderr__, flush=True)  # `media nightly` redirects sys.stderr
+    if all(one.daemon or one is threading.current_thread() for one in threading.enumerate()):
+        sys.exit(1)
     for child in psutil.Process().children():  # the server that Prefect starts if none is configured
         child.terminate()
     os._exit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -14,6 +15,9 @@ from psycopg.conninfo import make_conninfo
 from loader.database import libpq
 from loader.database.migrate import is_current
 from loader.errors import MediaError
+
+# When a connection is lost, psycopg warns of errors that it ignores because another one is raised.
+logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 CONNECT_TIMEOUT_SECONDS = "15"
 SESSION_SETTINGS = """

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psycopg
 
-from loader.errors import MediaError
+from loader.errors import READ_ONLY, MediaError
 
 SCHEMA = Path(__file__).parent / "schema"
 CATALOGUE = Path(__file__).parent / "catalogue.sql"
@@ -32,6 +32,7 @@ def migrate(connection: psycopg.Connection, schema: Path = SCHEMA) -> bool:
     Raises MediaError, with nothing changed, if a table stays locked for longer than LOCK_TIMEOUT, if a
     privilege is missing, or if a file fails.
     """
+    require_writable(connection)
     try:
         with connection.transaction():
             connection.execute(f"set local lock_timeout = '{LOCK_TIMEOUT}'")
@@ -57,6 +58,13 @@ def migrate(connection: psycopg.Connection, schema: Path = SCHEMA) -> bool:
             f" ({error.diag.message_primary}): migrate as {_owner(connection)}, who needs createrole, and the"
             " admin option on the media_ roles if another user created them"
         ) from error
+
+
+def require_writable(connection: psycopg.Connection) -> None:
+    """Raises MediaError if the server is read-only: for commands that lock before they write."""
+    parameters = ("in_hot_standby", "default_transaction_read_only")
+    if any(connection.info.parameter_status(name) == "on" for name in parameters):
+        raise MediaError(READ_ONLY)
 
 
 def is_current(connection: psycopg.Connection) -> bool:

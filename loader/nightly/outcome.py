@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 
 from loader.database.connection import Database, connect, require_tables
+from loader.database.migrate import require_writable
 from loader.errors import MediaError, one_sentence
 from loader.ingestion.ingest import Result
 from loader.names import counted
@@ -55,6 +56,7 @@ def only_nightly_flow(db: Database) -> Iterator[NightlyLock]:
     """
     with closing(connect(db, "media_loader")) as connection:
         require_tables(connection)
+        require_writable(connection)
         try:
             connection.execute("lock table media_ops.nightly_flow_lock in exclusive mode nowait")
         except psycopg.errors.LockNotAvailable as error:

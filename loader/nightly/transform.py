@@ -30,7 +30,7 @@ from loader.database.connection import CHECK_INTERVAL, Database, connect, requir
 from loader.errors import MediaError
 from loader.files.feeds import Feed
 from loader.ingestion.ledger import sync_feeds
-from loader.project import CHECKOUT
+from loader.project import CHECKOUT, require_writable
 
 Progress = Callable[[int, int], None]
 """Called after each node with its number, from 1, and the number of nodes."""
@@ -100,6 +100,8 @@ def transform(
     options = {"rebuild_from": rebuild_from, "rebuild_to": rebuild_to, "rebuild_client": client_id}
     dbt_vars = json.dumps({name: str(value) for name, value in options.items() if value is not None})
     project = os.environ.get("DBT_PROJECT_DIR") or str(CHECKOUT)
+    for variable, name in {"DBT_TARGET_PATH": "target", "DBT_LOG_PATH": "logs"}.items():
+        require_writable(variable, Path(project, os.environ.get(variable) or name))
     with libpq.environment(env), _profiles() as profiles:
         command = ["build", *BUILD, "--project-dir", project, "--profiles-dir", str(profiles)]
         command += ["--vars", dbt_vars, "--quiet" if progress else "--no-quiet"]
@@ -235,7 +237,10 @@ def _reason(error: BaseException | None) -> str:
     """Returns dbt's message; if one of our macros refused to build, only what that macro says."""
     if isinstance(error, DbtRuntimeError) and error.stack and error.stack[0].name.startswith("refuse_"):
         return _one_line(error.msg)
-    return _one_line(str(error or "")) or type(error).__name__
+    remedy = ""
+    if isinstance(error, PermissionError):
+        remedy = "; set DBT_TARGET_PATH, DBT_LOG_PATH and DBT_PROFILES_DIR to directories of your own"
+    return (_one_line(str(error or "")) or type(error).__name__) + remedy
 
 
 def _one_line(text: str) -> str:
@@ -245,10 +250,12 @@ def _one_line(text: str) -> str:
 @contextmanager
 def _profiles() -> Iterator[Path]:
     """Yields the directory of profiles.yml: DBT_PROFILES_DIR, the checkout, or a copy of the example."""
-    if profiles_dir := os.environ.get("DBT_PROFILES_DIR"):
-        yield Path(profiles_dir)
-    elif (CHECKOUT / "profiles.yml").exists():
-        yield CHECKOUT
+    profiles_dir = Path(os.environ.get("DBT_PROFILES_DIR") or CHECKOUT)
+    file = profiles_dir / "profiles.yml"
+    if os.access(file, os.R_OK):
+        yield profiles_dir
+    elif profiles_dir != CHECKOUT or file.exists():
+        raise MediaError(f"cannot read {file}: set DBT_PROFILES_DIR to the directory of your profiles.yml")
     else:
         with tempfile.TemporaryDirectory(prefix="media-profiles-") as directory:
             shutil.copyfile(CHECKOUT / "profiles.example.yml", Path(directory) / "profiles.yml")
