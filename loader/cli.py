@@ -19,7 +19,9 @@ import typer
 
 from loader import console, progress
 from loader.agency import clients, cpms, users
+from loader.database import libpq
 from loader.database.connection import connect, require_tables
+from loader.database.copy import copy_database, drop_command, shell_commands
 from loader.database.embedded import Embedded
 from loader.database.migrate import migrate as apply_schema
 from loader.errors import MediaError, one_sentence
@@ -36,6 +38,8 @@ SETTINGS: dict[str, Any] = {
     "pretty_exceptions_enable": False,
     "context_settings": {"help_option_names": ["-h", "--help"]},
 }
+INTERRUPTED = 130
+"""Typer's exit code after Ctrl-C."""
 app = typer.Typer(help="Partner files in, billable figures out.", add_completion=False, **SETTINGS)
 clients_app = typer.Typer(help="The clients.", **SETTINGS)
 cpm_app = typer.Typer(help="Each client's CPM: the price of a thousand impressions.", **SETTINGS)
@@ -79,9 +83,10 @@ def main() -> None:
     except UnicodeEncodeError:
         console.fail("an argument, a file name or MEDIA_PASSWORD is not valid UTF-8: write it in UTF-8")
         sys.exit(1)
-    except KeyboardInterrupt:
-        console.fail("interrupted")
-        sys.exit(1)
+    except SystemExit as done:
+        if done.code != INTERRUPTED:
+            raise
+        console.exit_interrupted()
     except BrokenPipeError:  # `media rejects | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -146,7 +151,7 @@ def transform(
     with console.open_database() as db:
         feeds = read_feeds(feeds_file())
         with progress.building() as on_node:
-            nodes = build(db, feeds, rebuild_from, rebuild_to, client, on_node)
+            nodes = build(db, feeds, rebuild_from, rebuild_to, client, on_node, console.say)
     for node in nodes:
         if node.status == "warn":
             console.say(f"warning: {node}")
@@ -411,3 +416,17 @@ def db_psql(context: typer.Context) -> None:
             raise MediaError("psql is not on PATH: install the PostgreSQL client")
         done = subprocess.run([program, *context.args], env=db.environ(), check=False)
     raise typer.Exit(1 if done.returncode else 0)
+
+
+@db_app.command("copy")
+def db_copy(name: str) -> None:
+    """Copy the database, to develop in the copy."""
+    embedded = None if libpq.variables_set() else Embedded()
+    with console.open_database() as db:
+        copy_database(db, name)
+        if embedded:
+            embedded.start()  # the variables below name its socket, so it must keep running
+        console.say(f"created {name}, a copy of {db.env['PGDATABASE']}; to work on it, run in your shell:")
+        for command in shell_commands(db, name):
+            console.say(command)
+        console.say(f"to drop it: {drop_command(db, name)}")

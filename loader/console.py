@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, astuple, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+import psutil  # type: ignore[import-untyped]
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -45,6 +47,15 @@ def fail(sentence: str) -> None:
 def say(sentence: str) -> None:
     """Prints a line on stdout."""
     print(on_one_line(sentence), flush=True)
+
+
+def exit_interrupted() -> NoReturn:
+    """Says so and ends the process with exit code 1, even if threads wait for S3 or for a lock."""
+    sys.stdout.flush()
+    print("interrupted", file=sys.__stderr__, flush=True)  # `media nightly` redirects sys.stderr
+    for child in psutil.Process().children():  # the server that Prefect starts if none is configured
+        child.terminate()
+    os._exit(1)
 
 
 def print_json(value: Any) -> None:

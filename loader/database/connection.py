@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import psycopg
@@ -15,6 +16,20 @@ from loader.database.migrate import is_current
 from loader.errors import MediaError
 
 CONNECT_TIMEOUT_SECONDS = "15"
+SESSION_SETTINGS = """
+select set_config('timezone', 'UTC', false)
+union all
+select set_config('default_transaction_isolation', 'read committed', false)
+union all
+select set_config(name, '0', false)
+from pg_settings
+where name in ('idle_session_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')
+"""
+"""A transaction that holds a lock has to see what another connection writes meanwhile, and stays open while
+it waits for S3 or dbt."""
+CHECK_INTERVAL = "client_connection_check_interval"
+CHECK_INTERVAL_VALUE = "2s"
+"""How often PostgreSQL checks, during a statement, that our process still exists; its default is never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +98,47 @@ def open_connection(description: str, env: Mapping[str, str]) -> psycopg.Connect
             connect_timeout=timeout,
             autocommit=True,
         )
-        connection.execute("set time zone 'UTC'")
-        found = connection.execute("show server_encoding").fetchone()
+        _refuse_shared_sessions(connection, conninfo)
+        connection.execute(SESSION_SETTINGS)
+        with suppress(psycopg.errors.InvalidParameterValue):  # a server on Windows cannot check
+            connection.execute(f"set {CHECK_INTERVAL} = '{CHECK_INTERVAL_VALUE}'")
     except psycopg.Error as error:
         reason = " ".join(str(error).split()).removeprefix("connection failed: ")
         raise MediaError(
             f"cannot connect to {description}: {reason};"
             " start the server, or correct PGHOST and the other PG* variables"
         ) from error
-    if found and found[0] != "UTF8":
-        message = _wrong_encoding(connection.info.dbname, found[0])
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        message = _wrong_encoding(connection.info.dbname, str(encoding))
         connection.close()
         raise MediaError(message)
     return connection
+
+
+def _refuse_shared_sessions(connection: psycopg.Connection, conninfo: str) -> None:
+    """Raises MediaError if a pooler gives each transaction another server connection.
+
+    It would give our role and settings to other clients, and theirs to us. With a pooler that keeps a server
+    connection for the whole session, all is well: another client never gets the same one.
+    """
+    pid = _server_process(connection)
+    if pid == connection.info.backend_pid:
+        return  # no pooler: the server itself told us its process
+    with psycopg.connect(conninfo, autocommit=True) as other, other.transaction():
+        if _server_process(other) != pid and _server_process(connection) == pid:
+            return
+    address = f"{connection.info.host}:{connection.info.port}"
+    connection.close()
+    raise MediaError(
+        f"the pooler at {address} gives each transaction another connection, but media needs one for its"
+        " whole session: connect to PostgreSQL directly, or to a pool with pool_mode = session"
+    )
+
+
+def _server_process(connection: psycopg.Connection) -> int:
+    found = connection.execute("select pg_backend_pid()").fetchone()
+    return int(found[0]) if found else 0
 
 
 def _wrong_encoding(name: str, encoding: str) -> str:

@@ -11,6 +11,7 @@ tests/python/test_releases.py fails if a step is missing.
 from __future__ import annotations
 
 import hashlib
+import re
 from functools import cache
 from pathlib import Path
 
@@ -20,7 +21,8 @@ from loader.errors import MediaError
 
 SCHEMA = Path(__file__).parent / "schema"
 CATALOGUE = Path(__file__).parent / "catalogue.sql"
-LOCK = 6_510_615_423  # an arbitrary number, shared by all migrations
+DECLARED = re.compile(r"(?:^create table if not exists |\bset_view\(')media\.(\w+)", re.MULTILINE)
+FIRST_LOCK = 6_510_615_423  # an arbitrary number, shared by all first migrations
 LOCK_TIMEOUT = "5s"  # while we wait for a table, all other sessions queue behind us
 
 
@@ -33,9 +35,11 @@ def migrate(connection: psycopg.Connection, schema: Path = SCHEMA) -> bool:
     try:
         with connection.transaction():
             connection.execute(f"set local lock_timeout = '{LOCK_TIMEOUT}'")
-            connection.execute("select pg_advisory_xact_lock(%s)", [LOCK])
+            _lock(connection)
             before = catalogue(connection)
             role = connection.execute("select current_setting('role')").fetchone()
+            # for 05_restored.sql
+            connection.execute("select set_config('media.declared', %s::text, true)", [declared(schema)])
             for file in sorted(schema.glob("*.sql")):
                 _apply(connection, file)
             # 00_roles.sql switched to the owner's role
@@ -83,6 +87,20 @@ def digest(schema: Path = SCHEMA) -> str:
     return contents.hexdigest()
 
 
+def _lock(connection: psycopg.Connection) -> None:
+    """Lets only one migration run at a time. Clients may not lock the table, so they cannot stop it."""
+    exists = connection.execute("select to_regclass('media_ops.applied_schema') is not null").fetchone()
+    if exists and exists[0]:
+        connection.execute("lock table media_ops.applied_schema in share update exclusive mode")
+    else:
+        connection.execute("select pg_advisory_xact_lock(%s)", [FIRST_LOCK])
+
+
+def declared(schema: Path = SCHEMA) -> list[str]:
+    """Returns the tables and views that the files declare in schema media; all others are dbt's."""
+    return [name for file in sorted(schema.glob("*.sql")) for name in DECLARED.findall(file.read_text())]
+
+
 def _apply(connection: psycopg.Connection, file: Path) -> None:
     try:
         connection.execute(file.read_bytes())
@@ -111,9 +129,9 @@ def _holders(connection: psycopg.Connection) -> str:
         select distinct pid, usename, coalesce(nullif(application_name, ''), 'a session'), xact_start
         from pg_locks join pg_stat_activity using (pid)
         where granted and pid <> pg_backend_pid() and datname = current_database() and xact_start is not null
-            and (locktype = 'advisory' or relation in (
+            and relation in (
                 select oid from pg_class where relnamespace::regnamespace::text in ('media', 'media_ops')
-            ))
+            )
         order by xact_start limit 3
         """
     ).fetchall()

@@ -83,18 +83,31 @@ class Result:
     failure: str | None = None
 
 
-def ingest(db: Database, client: S3Client, task: Task, on_progress: OnProgress = lambda *_: None) -> Result:
-    """Loads one object, unless another loader has just done so; failures are Results, never raised."""
+def ingest(
+    db: Database,
+    client: S3Client,
+    task: Task,
+    on_progress: OnProgress = lambda *_: None,
+    on_wait: Callable[[str], None] = lambda _: None,
+) -> Result:
+    """Loads one object, unless another loader has just done so; failures are Results, never raised.
+
+    Waits while another loader loads the object, after calling `on_wait` with a sentence that says so.
+    """
     run: UUID | None = None
     try:
-        with connect(db, "media_loader", autocommit=True) as connection, object_lock(connection, task.obj):
-            latest = latest_runs(connection, task.obj.bucket, task.obj.key).get(task.obj.key)
+        with (
+            connect(db, "media_loader", autocommit=True) as ledger,
+            connect(db, "media_loader") as connection,
+            object_lock(connection, task.obj, on_wait) as transaction,
+        ):
+            latest = latest_runs(ledger, task.obj.bucket, task.obj.key).get(task.obj.key)
             if latest and task.is_done(latest):
                 return _result(task, "skipped", "another loader has loaded it", latest.run)
             day = task.match.date or task.obj.last_modified.date()
-            run = begin_run(connection, task.feed, task.obj, day)
+            run = begin_run(ledger, task.feed, task.obj, day, transaction)
             try:
-                return _Attempt(connection, client, task, run, on_progress).load()
+                return _Attempt(ledger, connection, client, task, run, on_progress).load()
             except (MediaError, psycopg.Error, OSError) as error:
                 if connection.closed:
                     raise
@@ -109,7 +122,10 @@ def ingest(db: Database, client: S3Client, task: Task, on_progress: OnProgress =
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
+    ledger: psycopg.Connection
+    """For what is committed at once: a run that fails or is killed keeps it."""
     connection: psycopg.Connection
+    """Has the open transaction that holds the object's lock and makes the rows visible."""
     client: S3Client
     task: Task
     run: UUID
@@ -125,7 +141,7 @@ class _Attempt:
             closing(Rejects(self.run)) as rejects,
         ):
             values = {"client_id": key_client_id, "version_id": reader.version_id}
-            update_run(self.connection, self.run, values)  # outside the transaction: a failed run keeps them
+            update_run(self.ledger, self.run, values)
             content = HashingReader(decompressed(reader.stream()))
             return self._load(reader, content, clients, rejects)
 

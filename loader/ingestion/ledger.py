@@ -5,7 +5,8 @@ It also stores the feeds as feeds.yml declares them, because they determine whic
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -16,14 +17,16 @@ from uuid import UUID
 import psycopg
 from psycopg import sql
 
+from loader.errors import MediaError
 from loader.files.feeds import Feed
 from loader.ingestion.s3 import S3Object
 from loader.names import client_key
 
 LATEST = (Path(__file__).parent / "sql" / "latest_runs.sql").read_bytes()
 WAITING_CLIENTS = (Path(__file__).parent / "sql" / "waiting_clients.sql").read_bytes()
-LOCK = "select pg_advisory_lock(class_id, object_id) from media_ops.object_lock(%s, %s)"
-UNLOCK = "select pg_advisory_unlock(class_id, object_id) from media_ops.object_lock(%s, %s)"
+LOADER = (Path(__file__).parent / "sql" / "loader_of_object.sql").read_bytes()
+WAIT_SECONDS = 3600
+"""How long a loader waits for another one that loads the same object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +66,47 @@ def keys_of_known_clients(
 
 
 @contextmanager
-def object_lock(connection: psycopg.Connection, obj: S3Object) -> Iterator[None]:
-    """Holds the object's lock, for the session: it spans transactions and ends with a killed loader."""
+def object_lock(
+    connection: psycopg.Connection, obj: S3Object, on_wait: Callable[[str], None] = lambda _: None
+) -> Iterator[str]:
+    """Holds the object's lock in a transaction for the length of the block; yields the transaction's id.
+
+    While another loader holds it, calls `on_wait` with a sentence that names that loader. Raises MediaError
+    after WAIT_SECONDS.
+    """
     names = [obj.bucket, obj.key]
-    connection.execute(LOCK, names)
-    try:
-        yield
-    finally:
-        if not connection.closed:
-            connection.execute(UNLOCK, names)
+    with connection.transaction():
+        yield _locked(connection, obj, on_wait)
+        connection.execute(
+            "delete from media_ops.objects_loading where bucket = %s and object_key = %s", names
+        )
 
 
-def begin_run(connection: psycopg.Connection, feed: Feed, obj: S3Object, day: date) -> UUID:
-    """Inserts the run as failed, "interrupted", so that a crash leaves a correct record; returns its id."""
+def _locked(connection: psycopg.Connection, obj: S3Object, on_wait: Callable[[str], None]) -> str:
+    """Takes the object's lock and returns the transaction's id."""
+    names, waited = [obj.bucket, obj.key], ""
+    give_up = time.monotonic() + WAIT_SECONDS
+    while True:
+        found = connection.execute("select media_ops.lock_object(%s, %s)::text", names).fetchone()
+        if found and found[0]:
+            return str(found[0])
+        holder = connection.execute(LOADER, names).fetchone()
+        loader = f"{holder[0]} of {holder[1]} (pid {holder[2]})" if holder else "another loader"
+        since = f" since {holder[3]:%H:%M:%S} UTC" if holder else ""
+        if time.monotonic() > give_up:
+            raise MediaError(
+                f"{loader} has been loading it{since}, and we gave up waiting: end that session, or load it"
+                " later"
+            )
+        if waited != (waited := f"{obj.uri}: waiting for {loader}, which is loading it{since}"):
+            on_wait(waited)
+
+
+def begin_run(connection: psycopg.Connection, feed: Feed, obj: S3Object, day: date, transaction: str) -> UUID:
+    """Inserts the run as failed, "interrupted", so that a crash leaves a correct record; returns its id.
+
+    `transaction` is that of object_lock(), which needs another connection than this one.
+    """
     row = {
         "run_date": day,
         "status": "failed",
@@ -91,6 +122,7 @@ def begin_run(connection: psycopg.Connection, feed: Feed, obj: S3Object, day: da
         "version_id": obj.version_id,
         "last_modified": obj.last_modified,
         "size_bytes": obj.size,
+        "loading_transaction": transaction,
     }
     statement = sql.SQL("insert into media.ingestion_logs ({}) values ({}) returning id").format(
         sql.SQL(", ").join(map(sql.Identifier, row)), sql.SQL(", ").join(map(sql.Placeholder, row))

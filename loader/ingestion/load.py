@@ -32,6 +32,9 @@ class Progress:
     def advanced(self, obj: S3Object, position: int, rows: int) -> None:
         """Called while an object is read: its bytes read so far, the rows staged since the last call."""
 
+    def waiting(self, sentence: str) -> None:
+        """Called when an object waits for another loader, with a sentence that names it."""
+
     def finished(self, task: Task, result: Result) -> None:
         """Called once per object, with its result."""
 
@@ -56,11 +59,24 @@ def load(
     if dry_run:
         return results + [Result(t.feed.name, t.obj.uri, "planned", "would be loaded") for t in tasks]
     progress.planned(tasks)
-    with ThreadPoolExecutor(max(1, min(workers, len(tasks)))) as pool:
-        done = pool.map(lambda task: ingest(db, client, task, progress.advanced), tasks)
+    interrupted = False
+
+    def advanced(obj: S3Object, position: int, rows: int) -> None:
+        if interrupted:
+            raise KeyboardInterrupt
+        progress.advanced(obj, position, rows)
+
+    pool = ThreadPoolExecutor(max(1, min(workers, len(tasks))))
+    try:
+        done = pool.map(lambda task: ingest(db, client, task, advanced, progress.waiting), tasks)
         for task, result in zip(tasks, done, strict=True):
             results.append(result)
             progress.finished(task, result)
+    except BaseException:
+        interrupted = True
+        raise
+    finally:
+        pool.shutdown(wait=not interrupted, cancel_futures=True)
     return results
 
 

@@ -6,14 +6,17 @@ import html
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from pathlib import Path
+
+import psycopg
 
 from loader.database.connection import Database, connect, require_tables
-from loader.errors import MediaError
+from loader.errors import MediaError, one_sentence
 from loader.ingestion.ingest import Result
 from loader.names import counted
 from loader.nightly.transform import NodeResult
 
-LOCK = 0x6D65646961  # "media"; cannot collide with the loader's locks on objects, which are pairs of numbers
+SQL = Path(__file__).parent / "sql"
 WORK_LIST = "int_days_to_rebuild"
 FAILURES_IN_MESSAGE = 20
 """The failure message contains at most this many failures; the artifacts contain all."""
@@ -27,27 +30,55 @@ class NightlyError(MediaError):
         self.sentences = sentences
 
 
+class NightlyLock:
+    """The lock that lets only one nightly flow run on a database. It has a connection of its own."""
+
+    def __init__(self, connection: psycopg.Connection) -> None:
+        self._connection = connection
+
+    def check(self) -> None:
+        """Raises NightlyError if the lock is lost, because someone ended its connection."""
+        try:
+            self._connection.execute("select 1")
+        except psycopg.Error as error:
+            raise NightlyError(
+                "the connection that holds the lock of the nightly flow was ended, so another nightly flow"
+                f" may have started: run `media nightly` again ({one_sentence(error)})"
+            ) from error
+
+
 @contextmanager
-def only_nightly_flow(db: Database) -> Iterator[None]:
-    """Ensures that only one nightly flow runs on a database; raises NightlyError if another is running.
+def only_nightly_flow(db: Database) -> Iterator[NightlyLock]:
+    """Holds the lock of the nightly flow for the length of the block. Raises NightlyError if another has it.
 
-    The lock has its own connection, so that it ends with the process, however that ends.
+    The lock ends with the process, however that ends.
     """
-    with closing(connect(db, "media_loader", autocommit=True)) as connection:
+    with closing(connect(db, "media_loader")) as connection:
         require_tables(connection)
-        found = connection.execute("select pg_try_advisory_lock(%s)", [LOCK]).fetchone()
-        if not (found and found[0]):
-            raise NightlyError("another nightly flow is still running on this database: this one did nothing")
-        yield
+        try:
+            connection.execute("lock table media_ops.nightly_flow_lock in exclusive mode nowait")
+        except psycopg.errors.LockNotAvailable as error:
+            raise NightlyError(
+                f"another nightly flow is still running on this database{_holder(db)}: this one did nothing"
+            ) from error
+        yield NightlyLock(connection)
 
 
-def days_recomputed(db: Database, nodes: Sequence[NodeResult]) -> int:
+def _holder(db: Database) -> str:
+    """Describes the session that holds the lock of the nightly flow."""
+    with closing(
+        connect(db, autocommit=True)
+    ) as connection:  # as the login: it may see when its sessions began
+        found = connection.execute((SQL / "nightly_lock_holder.sql").read_bytes()).fetchone()
+    if found is None:
+        return ""
+    program, login, pid, since = found
+    return f" ({program} of {login}, pid {pid}" + (f", since {since:%Y-%m-%d %H:%M} UTC)" if since else ")")
+
+
+def days_recomputed(nodes: Sequence[NodeResult]) -> int:
     """Returns the number of days, (client, date) pairs, in this build's work list."""
-    if all((node.name, node.status) != (WORK_LIST, "success") for node in nodes):
-        return 0  # the list in the database is from another build
-    with closing(connect(db, "media_transformer", autocommit=True)) as connection:
-        found = connection.execute("select count(*) from media_models.int_days_to_rebuild").fetchone()
-    return int(found[0]) if found else 0
+    return sum(node.rows or 0 for node in nodes if (node.name, node.status) == (WORK_LIST, "success"))
 
 
 def failures(results: Sequence[Result], nodes: Sequence[NodeResult]) -> list[str]:

@@ -7,19 +7,26 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
-from dbt.cli.main import dbtRunner
+import psycopg
+import psycopg2  # type: ignore[import-untyped]
+from dbt.adapters.factory import get_adapter_by_type
+from dbt.cli.main import dbtRunner, dbtRunnerResult
+from dbt_common.exceptions import DbtRuntimeError
 from psycopg.rows import dict_row
 
 from loader.agency.clients import find_client
 from loader.database import libpq
-from loader.database.connection import Database, connect, require_tables
+from loader.database.connection import CHECK_INTERVAL, Database, connect, require_tables
 from loader.errors import MediaError
 from loader.files.feeds import Feed
 from loader.ingestion.ledger import sync_feeds
@@ -29,6 +36,13 @@ Progress = Callable[[int, int], None]
 """Called after each node with its number, from 1, and the number of nodes."""
 
 ROWS_SHOWN = 20
+WAITS = (Path(__file__).parent / "sql" / "waits.sql").read_bytes()
+SECONDS_BETWEEN_CHECKS = 2.0
+"""How often a build looks whether it waits for another session."""
+CANCEL_SECONDS = 5.0
+"""How long an interrupted build waits for dbt to end."""
+# The database and its server, as macros/refusals/refuse_other_targets.sql compares them.
+IDENTITY = "select concat_ws(' ', current_database(), extract(epoch from pg_postmaster_start_time()))"
 # Unit tests check the models, not the data; `make test` runs them.
 BUILD = ("--exclude-resource-type", "unit_test")
 FAILED = {"error", "fail", "runtime error", "partial success"}
@@ -47,6 +61,8 @@ class NodeResult:
     message: str
     seconds: float
     failures: int | None
+    rows: int | None = None
+    """Of a table: the rows that its last statement wrote."""
 
     @property
     def failed(self) -> bool:
@@ -64,34 +80,37 @@ def transform(
     rebuild_to: date | None = None,
     client: str | None = None,
     progress: Progress | None = None,
+    on_wait: Callable[[str], None] = lambda _: None,
 ) -> list[NodeResult]:
     """Brings the marts up to date with `dbt build`; returns the results of all nodes, failed ones included.
 
     If `rebuild_from`, `rebuild_to` or `client` (name or id) is given, the days that match are recomputed even
-    if nothing changed. With `progress`, dbt prints nothing. Raises TransformError if dbt ends without
+    if nothing changed. With `progress`, dbt prints nothing. While the build waits for a lock, calls `on_wait`
+    with a sentence that says who holds it. Raises TransformError if dbt ends without
     results, MediaError if an argument is wrong or the database is not migrated.
     """
-    if rebuild_from and rebuild_to and rebuild_from > rebuild_to:
-        raise MediaError(f"--rebuild-from {rebuild_from} is later than --rebuild-to {rebuild_to}: swap them")
     with connect(db, "media_transformer", autocommit=True) as connection:
-        require_tables(connection)
-        client_id = str(find_client(connection, client)) if client else None
+        client_id = client_to_rebuild(connection, rebuild_from, rebuild_to, client)
+        identity = connection.execute(IDENTITY).fetchone()
         sync_feeds(connection, feeds)  # the current feeds.yml determines which rows are live
+        env = {**db.env, **_session_options(connection)}
+    env["PGCLIENTENCODING"] = "UTF8"  # overrides the role's and the database's setting
+    # refuse_other_targets.sql compares it with the database that profiles.yml names
+    env["MEDIA_TRANSFORMS"] = str(identity and identity[0])
     options = {"rebuild_from": rebuild_from, "rebuild_to": rebuild_to, "rebuild_client": client_id}
     dbt_vars = json.dumps({name: str(value) for name, value in options.items() if value is not None})
     project = os.environ.get("DBT_PROJECT_DIR") or str(CHECKOUT)
-    # PGCLIENTENCODING overrides the role's and the database's setting
-    with libpq.environment({**db.env, "PGCLIENTENCODING": "UTF8"}), _profiles() as profiles:
+    with libpq.environment(env), _profiles() as profiles:
         command = ["build", *BUILD, "--project-dir", project, "--profiles-dir", str(profiles)]
         command += ["--vars", dbt_vars, "--quiet" if progress else "--no-quiet"]
         if not sys.stdout.isatty():
             command.append("--no-use-colors")
         # a new runner each time: reusing its manifest breaks foreign keys
-        done = dbtRunner(callbacks=[_node_callback(progress)] if progress else []).invoke(command)
+        runner = dbtRunner(callbacks=[_node_callback(progress)] if progress else [])
+        done = _invoke(runner, command, db, on_wait)
     results = getattr(done.result, "results", None)
     if results is None:
-        reason = _one_line(str(done.exception or "")) or type(done.exception).__name__
-        raise TransformError(f"dbt did not finish: {reason}")
+        raise TransformError(f"dbt did not finish: {_reason(done.exception)}")
     return [
         NodeResult(
             result.node.name,
@@ -101,9 +120,97 @@ def transform(
             else _one_line(result.message or ""),
             result.execution_time,
             result.failures,
+            result.adapter_response.get("rows_affected"),
         )
         for result in results
     ]
+
+
+def client_to_rebuild(
+    connection: psycopg.Connection, rebuild_from: date | None, rebuild_to: date | None, client: str | None
+) -> UUID | None:
+    """Checks what transform() is asked to recompute; returns the id of the client. Raises MediaError."""
+    require_tables(connection)
+    if rebuild_from and rebuild_to and rebuild_from > rebuild_to:
+        raise MediaError(
+            f"the first day to rebuild, {rebuild_from}, is later than the last, {rebuild_to}: swap them"
+        )
+    return find_client(connection, client) if client else None
+
+
+def _session_options(connection: psycopg.Connection) -> dict[str, str]:
+    """Returns PGOPTIONS that make PostgreSQL end a statement of dbt, too, if our process is killed.
+
+    Returns nothing if the server cannot check that, or if there is a pooler, which would refuse the option.
+    """
+    interval, pid = connection.execute(
+        "select current_setting(%s), pg_backend_pid()", [CHECK_INTERVAL]
+    ).fetchone() or ("0", 0)
+    if interval == "0" or pid != connection.info.backend_pid:
+        return {}
+    return {"PGOPTIONS": f"-c {CHECK_INTERVAL}={interval} {os.environ.get('PGOPTIONS', '')}"}
+
+
+def _invoke(
+    runner: dbtRunner, command: list[str], db: Database, on_wait: Callable[[str], None]
+) -> dbtRunnerResult:
+    """Runs dbt in a thread of its own, so that an interrupt reaches this thread at once, and ends dbt then.
+
+    In this thread, dbt would first wait for its statements, and then return the interrupt as a result.
+    """
+    results: list[dbtRunnerResult] = []
+    thread = threading.Thread(target=lambda: results.append(runner.invoke(command)), daemon=True)
+    thread.start()
+    reported: set[str] = set()
+    try:
+        while thread.is_alive():
+            thread.join(SECONDS_BETWEEN_CHECKS)
+            for sentence in _waits(db) if thread.is_alive() else ():
+                if sentence not in reported:
+                    reported.add(sentence)
+                    on_wait(sentence)
+    except BaseException:  # Ctrl-C, or the flow is cancelled
+        deadline = time.monotonic() + CANCEL_SECONDS
+        while thread.is_alive() and time.monotonic() < deadline:
+            _cancel_statements()
+            thread.join(0.2)  # dbt goes on with nodes that do not depend on the failed ones
+        raise
+    return results[0]
+
+
+def _waits(db: Database) -> list[str]:
+    """Returns a sentence for each session that dbt's statements wait for now."""
+    pids = []
+    for connection in _dbt_connections():
+        with suppress(psycopg2.Error):  # closed meanwhile
+            pids.append(connection.info.backend_pid)
+    try:
+        # as the login, not in a role: a login may see when its own sessions began
+        with connect(db, autocommit=True) as own:
+            found = own.execute(WAITS, {"pids": pids}).fetchall()
+    except (MediaError, psycopg.Error):  # the build will say what is wrong
+        return []
+    return [
+        f"the build waits for {program} of {login} (pid {pid}"
+        + (f", since {since:%H:%M:%S} UTC)" if since else ")")
+        for program, login, pid, since in found
+    ]
+
+
+def _dbt_connections() -> Iterator[Any]:
+    """Yields the open connections of dbt in this process, as psycopg2 has them."""
+    with suppress(KeyError):  # dbt has not connected yet
+        adapter = get_adapter_by_type("postgres")  # type: ignore[no-untyped-call]
+        for connection in list(adapter.connections.thread_connections.values()):
+            if connection.state == "open":
+                yield connection.handle
+
+
+def _cancel_statements() -> None:
+    """Cancels the statements that dbt is running in this process."""
+    for connection in _dbt_connections():
+        with suppress(psycopg2.Error):  # closed meanwhile
+            connection.cancel()
 
 
 def _node_callback(progress: Progress) -> Callable[[Any], None]:
@@ -122,6 +229,13 @@ def _rows_found(db: Database, query: str) -> str:
         found = connection.cursor(row_factory=dict_row).execute(query.encode()).fetchmany(ROWS_SHOWN + 1)
     rows = [", ".join(f"{name} {value}" for name, value in row.items()) for row in found[:ROWS_SHOWN]]
     return _one_line("; ".join(rows + ["…"] * (len(found) > ROWS_SHOWN)))
+
+
+def _reason(error: BaseException | None) -> str:
+    """Returns dbt's message; if one of our macros refused to build, only what that macro says."""
+    if isinstance(error, DbtRuntimeError) and error.stack and error.stack[0].name.startswith("refuse_"):
+        return _one_line(error.msg)
+    return _one_line(str(error or "")) or type(error).__name__
 
 
 def _one_line(text: str) -> str:

@@ -1,9 +1,10 @@
-{#- Replaces a view in place, one build at a time. dbt's own materialization swaps the view for a new one and drops the
-    old one with everything that reads it, and a second build at the same time would fail. A view is dropped first only
-    if `create or replace` fails, because that statement cannot remove or change columns. -#}
+{#- Replaces a view in place if its query has changed, one build at a time. dbt's own materialization swaps the view for a
+    new one and drops the old one with everything that reads it, and a second build at the same time would fail. A view is
+    dropped first only if `create or replace` fails, because that statement cannot remove or change columns. -#}
 {% materialization view, adapter='postgres' %}
     {%- set existing_relation = load_cached_relation(this) -%}
     {%- set target_relation = this.incorporate(type='view') -%}
+    {%- set wanted = this.incorporate(path={'identifier': 'wanted_view'}) -%}
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
     {%- if existing_relation is not none and not existing_relation.is_view -%}
@@ -14,17 +15,28 @@
     {%- endif -%}
     {% call statement('main') -%}
         {{ config.get('sql_header') or '' }}
-        select pg_advisory_xact_lock(hashtext('media views'));
+        select media_ops.run_when_free('media_ops.views_lock', 'lock table media_ops.views_lock in exclusive mode');
         do $create_view$
+        declare
+            query text;
         begin
-            create or replace view {{ target_relation }} as (
+            create view {{ wanted }} as (
             {{ sql }}
             );
+            query := pg_get_viewdef('{{ wanted }}'::regclass);
+            drop view {{ wanted }};
+            if to_regclass('{{ target_relation }}') is null then
+                execute 'create view {{ target_relation }} as ' || query;
+            elsif query is distinct from pg_get_viewdef(to_regclass('{{ target_relation }}')) then
+                perform media_ops.run_when_free(
+                    '{{ target_relation }}', 'create or replace view {{ target_relation }} as ' || query, '1 minute', '1 second'
+                );
+            end if;
         exception when invalid_table_definition then
-            drop view {{ target_relation }} cascade;
-            create view {{ target_relation }} as (
-            {{ sql }}
+            perform media_ops.run_when_free(
+                '{{ target_relation }}', 'drop view {{ target_relation }} cascade', '1 minute', '1 second'
             );
+            execute 'create view {{ target_relation }} as ' || query;
         end
         $create_view$
     {%- endcall %}

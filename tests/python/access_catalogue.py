@@ -48,8 +48,16 @@ GRANTS: Grants = {
         for view in ("cpm_periods", "running_runs", "runs_that_count", "runs_waiting_for_retry")
         for who in ("loader", "transformer")
     ),
-    *(("media_ops.object_lock(text,text)", f"media_{who}", "EXECUTE") for who in ("loader", "transformer")),
+    ("media_ops.lock_object(text,text)", "media_loader", "EXECUTE"),
+    ("media_ops.run_when_free(regclass,text,interval,interval)", "media_transformer", "EXECUTE"),
+    ("media_ops.could_run_anothers_code()", "media_transformer", "EXECUTE"),
+    ("media_ops.unexpected_objects(jsonb)", "media_transformer", "EXECUTE"),
+    ("media_ops.nightly_flow_lock", "media_loader", "DELETE"),
+    ("media_ops.marts_lock", "media_transformer", "DELETE"),
+    ("media_ops.views_lock", "media_transformer", "DELETE"),
+    ("media_ops.objects_loading", "media_loader", "DELETE INSERT SELECT"),
     ("media_ops.days_built", "media_transformer", "DELETE INSERT SELECT UPDATE"),
+    ("media_ops.days_built", "media_loader", "SELECT"),
     *(("media_ops.feeds", f"media_{who}", "INSERT SELECT UPDATE") for who in ("loader", "transformer")),
     ("media_ops.rejected_rows", "media_loader", "INSERT SELECT"),
     ("media_ops.run_days", "media_loader", "INSERT SELECT"),
@@ -58,9 +66,7 @@ GRANTS: Grants = {
     *(("schema media", f"media_{who}", "USAGE") for who in ("client", "portal", "reader", "loader")),
     ("schema media", "media_transformer", "CREATE USAGE"),
     *(("schema media_ops", f"media_{who}", "USAGE") for who in ("loader", "portal", "transformer")),
-    ("schema media_models", "media_loader", "USAGE"),
     ("schema media_models", "media_transformer", "CREATE USAGE"),
-    ("media_models.int_days_compared", "media_loader", "SELECT"),
     ("media_ops.first_visible_client()", "media_client", "EXECUTE"),
     *(
         (f"media_ops.{which}()", "media_portal", "EXECUTE")

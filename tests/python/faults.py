@@ -32,10 +32,10 @@ where datname = current_database() and pid <> pg_backend_pid() and backend_type 
 BLOCKED = OTHER_SESSIONS + " and wait_event_type = 'Lock' and %s = any(pg_blocking_pids(pid))"
 WAITING_FOR_MARTS = """
 select count(*) as n from pg_locks
-where locktype = 'advisory' and not granted and objid = (hashtext('media marts')::bigint & 4294967295)::oid
+where not granted and relation in ('media_ops.marts_lock'::regclass, 'media.weekly_summaries'::regclass)
     and database = (select oid from pg_database where datname = current_database())
 """
-MARTS_LOCK = "select pg_advisory_xact_lock(hashtext('media marts'))"
+MARTS_LOCK = "lock table media_ops.marts_lock in exclusive mode"
 CONNECTED_SESSIONS = OTHER_SESSIONS + " and application_name in ('media', 'dbt')"
 
 

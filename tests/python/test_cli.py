@@ -36,7 +36,7 @@ feeds:
 """
 FILE = "Date,Advertiser,Campaign,Imps\n2025-01-02,Acme,Spring,1000\n2025-01-02,Zeta,Spring,7\n"
 # Tested separately: the demo in test_demo.py, the others below.
-TESTED_SEPARATELY = {"demo", "serve", "db start", "db stop"}
+TESTED_SEPARATELY = {"demo", "serve", "db start", "db stop", "db copy"}
 
 
 def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
@@ -171,6 +171,10 @@ def test_the_embedded_server_is_started_used_and_stopped(short_directory: Path) 
             host=settings["PGHOST"], port=settings["PGPORT"], user=settings["PGUSER"]
         ) as connection:
             assert connection.info.dbname == "media"
+        run("db", "stop")
+        copied = run("db", "copy", "dev")  # also starts the server, and keeps it running
+        env |= dict(re.findall(r"^export (\w+)=(.+)$", copied, re.MULTILINE))
+        assert "/dev as media\nnothing to change" in run("migrate")
     finally:
         assert "stopped" in run("db", "stop")
     assert "was not running" in run("db", "stop")

@@ -15,7 +15,7 @@ from faults import RunningCommand, Scenario, copied_scenario, holding, rows, wai
 
 from loader.database.server import Server
 
-OBJECT_LOCK = "select pg_advisory_lock(hashtext('drops'), hashtext('a/1.csv'))"
+OBJECT_LOCK = "insert into media_ops.objects_loading values ('drops', 'a/1.csv')"
 NEW_RUN = "select id from media.ingestion_logs where object_key = 'a/1.csv' for update"
 
 
@@ -37,7 +37,6 @@ def test_a_killed_loader_leaves_a_correct_record_and_the_next_load_succeeds(scen
         command = RunningCommand(product, "load")
         command.wait_until_blocked(session)
         command.kill()
-        session.execute("select pg_advisory_unlock_all()")
     wait_for_sessions_to_end(product)
     scenario.expect_failed_load(reached=[])
 
@@ -133,7 +132,8 @@ def is_recording(scenario: Scenario) -> bool:
     return bool(
         scenario.product.query(
             "select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like '%own_list%'"
-            " and pid in (select pid from pg_locks where locktype = 'advisory' and granted)"
+            " and pid in (select pid from pg_locks"
+            " where relation = 'media_ops.marts_lock'::regclass and granted)"
         )
     )
 

@@ -251,6 +251,20 @@ def test_two_loaders_in_parallel_load_an_object_once(product: Product) -> None:
     assert len(product.query(STAGED)) == 2
 
 
+def test_a_loader_does_not_wait_for_another_one_forever(
+    product: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work(db: Any, client: Any, task: Any) -> None:
+        with connect(db) as connection, object_lock(connection, task.obj):
+            result = ingest(db, client, task)
+        assert result.status == "failed" and "another loader has been loading it" in result.message
+
+    monkeypatch.setattr("loader.ingestion.ledger.WAIT_SECONDS", 0)
+    product.put(KEY, GOOD, NOON)
+    _with_first_task(product, work)
+    assert product.query(LOG) == []
+
+
 def test_a_broken_connection_to_postgresql_leaves_a_failed_run(
     product: Product, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -83,11 +83,9 @@ def test_two_nightly_flows_never_overlap(nightly_database: Database, s3: S3) -> 
         pass
 
 
-def test_the_work_list_of_another_build_is_not_counted(nightly_database: Database) -> None:
-    assert days_recomputed(nightly_database, []) == 0
-    assert (
-        days_recomputed(nightly_database, [NodeResult("int_days_to_rebuild", "error", "x", 0.1, None)]) == 0
-    )
+def test_a_build_without_a_work_list_of_its_own_recomputed_no_days() -> None:
+    assert days_recomputed([]) == 0
+    assert days_recomputed([NodeResult("int_days_to_rebuild", "error", "x", 0.1, None, 7)]) == 0
 
 
 def test_markdown_and_html_in_a_key_are_escaped() -> None:

@@ -67,7 +67,7 @@ from pg_class left join pg_attribute on attrelid = pg_class.oid and attnum > 0 a
 where
     relnamespace in ('media'::regnamespace, 'media_ops'::regnamespace) and relkind in ('r', 'v')
     and (
-        col_description(pg_class.oid, attnum) is null
+        attnum is not null and col_description(pg_class.oid, attnum) is null
         or obj_description(pg_class.oid, 'pg_class') is null
     )
 """

@@ -16,6 +16,8 @@ declare
     $state$;
     policy_name name;
     text_column name;
+    -- for at most 5 seconds, because readers queue behind it
+    lock_statement constant text := format('lock table %s in access exclusive mode', relation);
 begin
     for policy_name in
         select polname from pg_policy
@@ -23,6 +25,7 @@ begin
             polrelid = relation
             and polname not in (select 'rows_of_' || split_part(roles, ',', 1) from jsonb_object_keys(conditions) as roles)
     loop
+        perform media_ops.run_when_free(relation, lock_statement, '5 seconds');
         execute format('drop policy %I on %s', policy_name, relation);
     end loop;
     for wanted in
@@ -34,6 +37,7 @@ begin
             select obj_description(pg_policy.oid, 'pg_policy')
             from pg_policy where polrelid = relation and polname = wanted.name
         ) then
+            perform media_ops.run_when_free(relation, lock_statement, '5 seconds');
             if current_state <> '' then
                 execute format('drop policy %I on %s', wanted.name, relation);
             end if;
@@ -49,6 +53,7 @@ begin
         end if;
     end loop;
     if not (select relrowsecurity from pg_class where oid = relation) then
+        perform media_ops.run_when_free(relation, lock_statement, '5 seconds');
         execute format('alter table %s enable row level security', relation);
     end if;
     for text_column in

@@ -26,10 +26,12 @@ create table if not exists media.ingestion_logs (
     failure text check (failure in ('content', 'outside')),
     same_content_as uuid references media.ingestion_logs (id) on update cascade on delete restrict,
     retracted_at timestamp,
+    loading_transaction xid8,
     check ((status = 'failed') = (failure is not null)),
     check (status = 'success' or records_loaded = 0)
 );
 select media_ops.set_id_default('media.ingestion_logs');
+select media_ops.add_column('media.ingestion_logs', 'loading_transaction', 'xid8');
 comment on table media.ingestion_logs is 'Every attempt to ingest an object: one row is one run.';
 comment on column media.ingestion_logs.id is 'The run.';
 comment on column media.ingestion_logs.run_date is
@@ -64,6 +66,8 @@ comment on column media.ingestion_logs.same_content_as is
 'The run, in force or retracted, that staged the same content; this attempt staged nothing.';
 comment on column media.ingestion_logs.retracted_at is
 'When the run was retracted, UTC. A retracted run does not count.';
+comment on column media.ingestion_logs.loading_transaction is
+'The transaction that loads the object. While it is in progress, so is the run.';
 
 select media_ops.add_index('media.ingestion_logs', 'idx_ingestion_logs_object', '(bucket, object_key, run_number)');
 select media_ops.add_index('media.ingestion_logs', 'idx_ingestion_logs_started_at', '(started_at)');
