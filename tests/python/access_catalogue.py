@@ -31,7 +31,7 @@ GRANTS: Grants = {
         for who in ("client", "portal", "reader")
     ),
     *(("media.clients", f"media_{who}", "SELECT") for who in ("client", "portal", "reader", "loader")),
-    ("media.clients", "media_transformer", "REFERENCES SELECT"),
+    ("media.clients", "media_transformer", "SELECT"),
     *(
         (f"media.users.{column}", f"media_{who}", "SELECT")
         for column in USER_COLUMNS
@@ -50,7 +50,8 @@ GRANTS: Grants = {
     ),
     ("media_ops.lock_object(text,text)", "media_loader", "EXECUTE"),
     ("media_ops.run_when_free(regclass,text,interval,interval)", "media_transformer", "EXECUTE"),
-    ("media_ops.could_run_anothers_code()", "media_transformer", "EXECUTE"),
+    ("media_ops.can_do_more_than_build()", "media_transformer", "EXECUTE"),
+    ("media_ops.others_can_build()", "media_transformer", "EXECUTE"),
     ("media_ops.unexpected_objects(jsonb)", "media_transformer", "EXECUTE"),
     ("media_ops.nightly_flow_lock", "media_loader", "DELETE"),
     ("media_ops.marts_lock", "media_transformer", "DELETE"),
@@ -87,7 +88,7 @@ GRANTS: Grants = {
             "protect_mart(regclass)",
             "refresh_statistics()",
             "touch_updated_at()",
-            "validate_client_key(regclass)",
+            "add_client_key(regclass,name,name)",
         )
     ),
 }

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psycopg
 import pytest
 from access import Agency
 from product import Product
@@ -73,9 +74,45 @@ PLANTED = {
         f"alter table media_models.name_aliases alter column name set default ({CALL})::text",
         "alter table media_models.name_aliases alter column name drop default",
     ),
-    "the check mine of media.daily_metrics": (
+    "the constraint mine of media.daily_metrics": (
         f"alter table media.daily_metrics add constraint mine check ({CALL}) not valid",
         "alter table media.daily_metrics drop constraint mine",
+    ),
+    "the constraint zz of media.campaigns, which uses function media_ops.run_when_free": (
+        "alter table media.campaigns add constraint zz check"
+        " (media_ops.run_when_free('media.campaigns', 'select 1') is not null) not valid",
+        "alter table media.campaigns drop constraint zz",
+    ),
+    "the trigger touch_updated_at on media_models.name_aliases, which uses function media_ops.run_when": (
+        "create trigger touch_updated_at before insert on media_models.name_aliases for each row"
+        " when (media_ops.run_when_free('media.campaigns', 'select 1') is not null)"
+        " execute function media_ops.touch_updated_at()",
+        "drop trigger touch_updated_at on media_models.name_aliases",
+    ),
+    "a column of media.placements, which uses type pg_temp": (
+        "create function pg_temp.f(text) returns boolean language sql as 'select true';"
+        "create domain pg_temp.d as text check (pg_temp.f(value));"
+        "alter table media.placements add column zz pg_temp.d",
+        "alter table media.placements drop column zz",
+    ),
+    "the constraint zz of media.strategies, which uses operator pg_temp": (
+        "create operator pg_temp.=== (function = texteq, leftarg = text, rightarg = text);"
+        "alter table media.strategies add constraint zz check (name operator(pg_temp.===) name) not valid",
+        "alter table media.strategies drop constraint zz",
+    ),
+    'the column "a""b" of media.campaigns': (
+        'alter table media.campaigns add column "a""b" int',
+        'alter table media.campaigns drop column "a""b"',
+    ),
+    "the child table pg_temp": (
+        "create temporary table child () inherits (media.weekly_summaries)",
+        "drop table child",
+    ),
+    "the cast from media_models.mine to uuid": (
+        "create type media_models.mine as enum ('x'); create function media_models.f(media_models.mine)"
+        " returns uuid language sql return gen_random_uuid();"
+        "create cast (media_models.mine as uuid) with function media_models.f(media_models.mine) as implicit",
+        "drop type media_models.mine cascade",
     ),
     "the statistics mine of media.campaigns": (
         "create function media_models.f(text) returns text immutable language sql as 'select $1';"
@@ -129,6 +166,45 @@ def test_every_planted_object_is_found(agency: Agency, relations: str, name: str
             found = [text for (text,) in owner.execute(query, [relations]).fetchall()]
         assert any(text.startswith(name) for text in found), found
         assert owner.execute(query, [relations]).fetchall() == []
+
+
+def test_a_builder_cannot_create_a_foreign_key_to_clients(agency: Agency) -> None:
+    """PostgreSQL checks it as the owner of clients, with the implicit cast of the column's type."""
+    with agency.connection("building") as building, building.transaction(force_rollback=True):
+        building.execute(b"set role media_transformer")
+        building.execute(
+            b"create type media_models.mine as enum ('x');"
+            b"create function media_models.mine(media_models.mine) returns uuid language plpgsql as $$begin"
+            b" raise notice '%', current_user; return gen_random_uuid(); end$$;"
+            b"create cast (media_models.mine as uuid) with function media_models.mine(media_models.mine) as implicit;"
+            b"create table media_models.t (id media_models.mine, client_id uuid)"
+        )
+        for statement in (
+            "alter table media_models.t add foreign key (id) references media.clients",
+            "alter table media_models.t add foreign key (client_id) references media.clients",
+            "create table media_models.u (id uuid references media.clients)",
+            "select media_ops.add_client_key('media_models.t', 'id', 'k')",
+            "select media_ops.add_client_key('media.users', 'id', 'k')",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege), building.transaction():
+                building.execute(statement.encode())
+        building.execute(b"select media_ops.add_client_key('media_models.t', 'client_id', 'k')")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege), building.transaction():
+            building.execute(
+                b"alter table media_models.t alter column client_id type media_models.mine using 'x'"
+            )
+
+
+def test_a_column_whose_name_is_sql_is_left_alone(agency: Agency) -> None:
+    name = 'x"" is null;create table media_models.seen (who text);--'
+    with planted(
+        agency,
+        f'alter table media.campaigns add column "{name}" int;'
+        f"""comment on column media.campaigns."{name}" is 'x '""",
+        f'alter table media.campaigns drop column "{name}"',
+    ):
+        assert agency.dbt("run", "-s", "campaigns").returncode == 0
+        assert agency.product.query("select to_regclass('media_models.seen') as seen") == [{"seen": None}]
 
 
 def test_a_build_with_more_rights_refuses_what_a_builder_planted(agency: Agency) -> None:

@@ -101,7 +101,7 @@ def test_functions_search_temporary_objects_last_and_only_some_run_as_their_owne
             """
         ).fetchall()
     assert {name for name, definer, _, _ in found if definer} == {
-        *("visible", "sign_in", "refresh_statistics", "validate_client_key"),
+        *("visible", "sign_in", "refresh_statistics", "add_client_key"),
         *(f"{end}_visible_{what}" for end in ("first", "last") for what in ("client", "user")),
     }
     for name, _, settings, owner in found:
