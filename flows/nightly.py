@@ -113,7 +113,7 @@ async def _is_retryable(_task: Any, _run: Any, state: Any) -> bool:
 )
 def load_object(uri: str, db: Database, client: S3Client, planned: Task) -> Result:
     """Loads one object (`uri` is for the task's name). Raises FileError if that fails."""
-    result = ingest(db, client, planned, on_wait=get_run_logger().warning)
+    result = ingest(db, client, planned)
     if result.status == "failed":
         raise FileError(result)
     return result
@@ -131,8 +131,7 @@ class Rebuild:
 @task(cache_policy=NO_CACHE, persist_result=False)
 def build(db: Database, feeds: Sequence[Feed], rebuild: Rebuild) -> list[NodeResult]:
     """Runs `dbt build` once and returns the results of all nodes. Raises BuildError if a node fails."""
-    warn = get_run_logger().warning
-    nodes = transform(db, feeds, rebuild.first, rebuild.last, rebuild.client, on_wait=warn)
+    nodes = transform(db, feeds, rebuild.first, rebuild.last, rebuild.client)
     if any(node.failed for node in nodes):
         raise BuildError(nodes)
     return nodes
@@ -170,7 +169,12 @@ def nightly(
     if not isinstance(retry, bool):
         raise MediaError(f"retry is {retry!r}: give true or false")
     rebuild = Rebuild(_day("rebuild_from", rebuild_from), _day("rebuild_to", rebuild_to), client or None)
-    with _saying_what_failed(), open_database() as db, only_nightly_flow(db) as lock, _exiting_soon():
+    with (
+        _saying_what_failed(),
+        open_database(report=get_run_logger().warning) as db,
+        only_nightly_flow(db) as lock,
+        _exiting_soon(),
+    ):
         feeds = read_feeds(feeds_file())
         with connect(db, "media_transformer", autocommit=True) as connection:
             client_to_rebuild(connection, rebuild.first, rebuild.last, rebuild.client)  # before loading

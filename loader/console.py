@@ -8,7 +8,7 @@ import os
 import sys
 import textwrap
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, astuple, fields
 from pathlib import Path
@@ -21,17 +21,23 @@ from rich.text import Text
 
 from loader.database.choice import database
 from loader.database.connection import Database
+from loader.database.waits import reporting_waits
 from loader.errors import MediaError
 
 TABLE_ROWS = 1_000
 
 
 @contextmanager
-def open_database(to_stderr: bool = False) -> Iterator[Database]:
-    """Yields the command's database and prints which one it is, on stderr if stdout is for programs."""
+def open_database(to_stderr: bool = False, report: Callable[[str], None] | None = None) -> Iterator[Database]:
+    """Yields the command's database and prints which one it is, on stderr if stdout is for programs.
+
+    If the command has to wait for another session, says so in the same way, or calls `report`.
+    """
+    write = fail if to_stderr else say
     with database() as db:
-        print(db.description, file=sys.stderr if to_stderr else sys.stdout, flush=True)
-        yield db
+        write(db.description)
+        with reporting_waits(db, report or write):
+            yield db
 
 
 def on_one_line(text: object) -> str:

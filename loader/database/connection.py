@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from weakref import WeakSet
 
 import psycopg
 from psycopg import sql
@@ -25,12 +26,16 @@ select set_config('timezone', 'UTC', false)
 union all
 select set_config('default_transaction_isolation', 'read committed', false)
 union all
+select set_config('lock_timeout', '1h', false) where current_setting('lock_timeout') = '0'
+union all
 select set_config(name, '0', false)
 from pg_settings
 where name in ('idle_session_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')
 """
 """A transaction that holds a lock has to see what another connection writes meanwhile, and stays open while
-it waits for S3 or dbt."""
+it waits for S3 or dbt. No wait for a lock is endless."""
+OPENED: WeakSet[psycopg.Connection] = WeakSet()
+"""The connections that this process has opened, for waits.py."""
 CHECK_INTERVAL = "client_connection_check_interval"
 CHECK_INTERVAL_VALUE = "2s"
 """How often PostgreSQL checks, during a statement, that our process still exists; its default is never."""
@@ -112,6 +117,7 @@ def open_connection(description: str, env: Mapping[str, str]) -> psycopg.Connect
             f"cannot connect to {description}: {reason};"
             " start the server, or correct PGHOST and the other PG* variables"
         ) from error
+    OPENED.add(connection)
     encoding = connection.info.parameter_status("server_encoding")
     if encoding != "UTF8":
         message = _wrong_encoding(connection.info.dbname, str(encoding))

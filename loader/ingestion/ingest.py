@@ -88,18 +88,14 @@ def ingest(
     client: S3Client,
     task: Task,
     on_progress: OnProgress = lambda *_: None,
-    on_wait: Callable[[str], None] = lambda _: None,
 ) -> Result:
-    """Loads one object, unless another loader has just done so; failures are Results, never raised.
-
-    Waits while another loader loads the object, after calling `on_wait` with a sentence that says so.
-    """
+    """Loads one object, unless another loader has just done so; failures are Results, never raised."""
     run: UUID | None = None
     try:
         with (
             connect(db, "media_loader", autocommit=True) as ledger,
             connect(db, "media_loader") as connection,
-            object_lock(connection, task.obj, on_wait) as transaction,
+            object_lock(connection, task.obj) as transaction,
         ):
             latest = latest_runs(ledger, task.obj.bucket, task.obj.key).get(task.obj.key)
             if latest and task.is_done(latest):

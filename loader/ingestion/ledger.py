@@ -6,7 +6,7 @@ It also stores the feeds as feeds.yml declares them, because they determine whic
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -66,40 +66,36 @@ def keys_of_known_clients(
 
 
 @contextmanager
-def object_lock(
-    connection: psycopg.Connection, obj: S3Object, on_wait: Callable[[str], None] = lambda _: None
-) -> Iterator[str]:
+def object_lock(connection: psycopg.Connection, obj: S3Object) -> Iterator[str]:
     """Holds the object's lock in a transaction for the length of the block; yields the transaction's id.
 
-    While another loader holds it, calls `on_wait` with a sentence that names that loader. Raises MediaError
-    after WAIT_SECONDS.
+    Waits while another loader holds it; raises MediaError after WAIT_SECONDS.
     """
     names = [obj.bucket, obj.key]
     with connection.transaction():
-        yield _locked(connection, obj, on_wait)
+        yield _locked(connection, names)
         connection.execute(
             "delete from media_ops.objects_loading where bucket = %s and object_key = %s", names
         )
 
 
-def _locked(connection: psycopg.Connection, obj: S3Object, on_wait: Callable[[str], None]) -> str:
-    """Takes the object's lock and returns the transaction's id."""
-    names, waited = [obj.bucket, obj.key], ""
+def _locked(connection: psycopg.Connection, names: list[str]) -> str:
+    """Takes the lock of the object with this bucket and key; returns the transaction's id."""
     give_up = time.monotonic() + WAIT_SECONDS
     while True:
         found = connection.execute("select media_ops.lock_object(%s, %s)::text", names).fetchone()
         if found and found[0]:
             return str(found[0])
-        holder = connection.execute(LOADER, names).fetchone()
-        loader = f"{holder[0]} of {holder[1]} (pid {holder[2]})" if holder else "another loader"
-        since = f" since {holder[3]:%H:%M:%S} UTC" if holder else ""
         if time.monotonic() > give_up:
-            raise MediaError(
-                f"{loader} has been loading it{since}, and we gave up waiting: end that session, or load it"
-                " later"
-            )
-        if waited != (waited := f"{obj.uri}: waiting for {loader}, which is loading it{since}"):
-            on_wait(waited)
+            raise MediaError(_busy(connection.execute(LOADER, names).fetchone()))
+
+
+def _busy(loader: tuple[Any, ...] | None) -> str:
+    program, login, pid, since = loader or ("another loader", "", "", None)
+    named = (
+        f"{program} of {login} (pid {pid}) has been loading it since {since:%H:%M} UTC" if since else program
+    )
+    return f"waited an hour, because {named}: end that session, or load the object later"
 
 
 def begin_run(connection: psycopg.Connection, feed: Feed, obj: S3Object, day: date, transaction: str) -> UUID:

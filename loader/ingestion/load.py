@@ -32,9 +32,6 @@ class Progress:
     def advanced(self, obj: S3Object, position: int, rows: int) -> None:
         """Called while an object is read: its bytes read so far, the rows staged since the last call."""
 
-    def waiting(self, sentence: str) -> None:
-        """Called when an object waits for another loader, with a sentence that names it."""
-
     def finished(self, task: Task, result: Result) -> None:
         """Called once per object, with its result."""
 
@@ -68,7 +65,7 @@ def load(
 
     pool = ThreadPoolExecutor(max(1, min(workers, len(tasks))))
     try:
-        done = pool.map(lambda task: ingest(db, client, task, advanced, progress.waiting), tasks)
+        done = pool.map(lambda task: ingest(db, client, task, advanced), tasks)
         for task, result in zip(tasks, done, strict=True):
             results.append(result)
             progress.finished(task, result)

@@ -58,7 +58,9 @@ def only_nightly_flow(db: Database) -> Iterator[NightlyLock]:
         require_tables(connection)
         require_writable(connection)
         try:
-            connection.execute("lock table media_ops.nightly_flow_lock in exclusive mode nowait")
+            # not nowait: another login can hold it for a moment, with a statement that is then refused
+            connection.execute("set local lock_timeout = '3s'")
+            connection.execute("lock table media_ops.nightly_flow_lock in exclusive mode")
         except psycopg.errors.LockNotAvailable as error:
             raise NightlyError(
                 f"another nightly flow is still running on this database{_holder(db)}: this one did nothing"

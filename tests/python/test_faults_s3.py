@@ -176,6 +176,6 @@ def test_two_loaders_in_parallel_load_each_object_once(scenario: Scenario, proxy
     assert "20,000 rows loaded" in first.finish()
     output = second.finish()
     assert "0 rows loaded" in output
-    assert re.search(rf"{KEY}: waiting for media of \S+ \(pid \d+\), which is loading it since", output)
+    assert re.search(r"waiting for media of \S+ \(pid \d+, since \S+ UTC\)", output)
     scenario.expect_load()
     assert len(scenario.runs()) == 2

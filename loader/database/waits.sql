@@ -1,7 +1,7 @@
 -- The sessions that the given sessions wait for, each with when its transaction began (null: it may not be seen).
 select distinct
     coalesce(nullif(holders.application_name, ''), 'a session'),
-    holders.usename,
+    coalesce(holders.usename, 'PostgreSQL'),
     holders.pid,
     holders.xact_start
 from unnest(%(pids)s::int []) as waiting (pid)
