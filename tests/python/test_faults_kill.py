@@ -82,13 +82,22 @@ def wait_for_unblocking(product: Product, pid: int) -> None:
     wait_for("the end of the statement", lambda: not product.query(BLOCKED, pid)[0]["n"])
 
 
-def test_ctrl_c_ends_a_load_or_a_build_that_waits_for_a_lock(scenario: Scenario) -> None:
+def test_the_statement_of_a_killed_or_interrupted_command_ends_with_it(scenario: Scenario) -> None:
+    """The statement waits for a lock that the test holds until it has ended."""
     product = scenario.product
     scenario.put("a/1.csv", rows(30, "Summer"), 2)
     for command, table in (("load", "media.staging_media_raw"), ("transform", "media_ops.days_built")):
         if command == "transform":
             product.load()
             scenario.expect_load()
+        with holding(product, f"lock table {table} in access exclusive mode") as held:
+            running = RunningCommand(product, command)
+            running.wait_until_blocked(held)
+            running.kill()
+            wait_for_unblocking(product, held.info.backend_pid)
+        if command == "load":
+            wait_for_sessions_to_end(product)
+            scenario.expect_failed_load("a/1.csv")
         with holding(product, f"lock table {table} in access exclusive mode") as held:
             running = RunningCommand(product, command)
             running.wait_until_blocked(held)
