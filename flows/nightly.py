@@ -20,7 +20,7 @@ from threading import Timer
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from prefect import flow, runtime, task
+from prefect import flow, get_run_logger, runtime, task
 from prefect import serve as serve_deployments
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
@@ -113,7 +113,7 @@ async def _is_retryable(_task: Any, _run: Any, state: Any) -> bool:
 )
 def load_object(uri: str, db: Database, client: S3Client, planned: Task) -> Result:
     """Loads one object (`uri` is for the task's name). Raises FileError if that fails."""
-    result = ingest(db, client, planned)
+    result = ingest(db, client, planned, on_wait=get_run_logger().warning)
     if result.status == "failed":
         raise FileError(result)
     return result
@@ -131,7 +131,8 @@ class Rebuild:
 @task(cache_policy=NO_CACHE, persist_result=False)
 def build(db: Database, feeds: Sequence[Feed], rebuild: Rebuild) -> list[NodeResult]:
     """Runs `dbt build` once and returns the results of all nodes. Raises BuildError if a node fails."""
-    nodes = transform(db, feeds, rebuild.first, rebuild.last, rebuild.client)
+    warn = get_run_logger().warning
+    nodes = transform(db, feeds, rebuild.first, rebuild.last, rebuild.client, on_wait=warn)
     if any(node.failed for node in nodes):
         raise BuildError(nodes)
     return nodes

@@ -151,7 +151,7 @@ def transform(
     with console.open_database() as db:
         feeds = read_feeds(feeds_file())
         with progress.building() as on_node:
-            nodes = build(db, feeds, rebuild_from, rebuild_to, client, on_node)
+            nodes = build(db, feeds, rebuild_from, rebuild_to, client, on_node, console.say)
     for node in nodes:
         if node.status == "warn":
             console.say(f"warning: {node}")

@@ -36,7 +36,8 @@ def open_database(to_stderr: bool = False) -> Iterator[Database]:
 
 def on_one_line(text: object) -> str:
     """Returns the text on one line, with control characters escaped, so that it is safe to print."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
+    shown = str(text)
+    return shown if shown.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in shown)
 
 
 def fail(sentence: str) -> None:

@@ -102,6 +102,7 @@ def open_connection(description: str, env: Mapping[str, str]) -> psycopg.Connect
             connect_timeout=timeout,
             autocommit=True,
         )
+        _refuse_shared_sessions(connection, conninfo)
         connection.execute(SESSION_SETTINGS)
         with suppress(psycopg.errors.InvalidParameterValue):  # a server on Windows cannot check
             connection.execute(f"set {CHECK_INTERVAL} = '{CHECK_INTERVAL_VALUE}'")
@@ -117,6 +118,31 @@ def open_connection(description: str, env: Mapping[str, str]) -> psycopg.Connect
         connection.close()
         raise MediaError(message)
     return connection
+
+
+def _refuse_shared_sessions(connection: psycopg.Connection, conninfo: str) -> None:
+    """Raises MediaError if a pooler gives each transaction another server connection.
+
+    It would give our role and settings to other clients, and theirs to us. With a pooler that keeps a server
+    connection for the whole session, all is well: another client never gets the same one.
+    """
+    pid = _server_process(connection)
+    if pid == connection.info.backend_pid:
+        return  # no pooler: the server itself told us its process
+    with psycopg.connect(conninfo, autocommit=True) as other, other.transaction():
+        if _server_process(other) != pid and _server_process(connection) == pid:
+            return
+    address = f"{connection.info.host}:{connection.info.port}"
+    connection.close()
+    raise MediaError(
+        f"the pooler at {address} gives each transaction another connection, but media needs one for its"
+        " whole session: connect to PostgreSQL directly, or to a pool with pool_mode = session"
+    )
+
+
+def _server_process(connection: psycopg.Connection) -> int:
+    found = connection.execute("select pg_backend_pid()").fetchone()
+    return int(found[0]) if found else 0
 
 
 def _wrong_encoding(name: str, encoding: str) -> str:

@@ -24,6 +24,7 @@ from loader.ingestion.ledger import (
     end_run,
     latest_runs,
     object_lock,
+    retracted_run,
     run_in_force,
     update_run,
 )
@@ -188,9 +189,17 @@ class _Attempt:
             return _failed(self.connection, task, self.run, error)
 
     def _raise_if_same(self, sha256: str) -> None:
+        if self.task.force:
+            return
         current = run_in_force(self.connection, self.task.obj)
-        if current and current[1] == sha256 and not self.task.force:
-            raise _SameContentError(*current)
+        if current and current[1] == sha256:
+            raise _SameContentError(*current, f"same content as run {current[0]}")
+        if retracted := retracted_run(self.connection, self.task.obj, sha256):
+            run, day = retracted
+            again = f"`media load --key {self.task.obj.key}` loads it"
+            raise _SameContentError(
+                run, sha256, day, f"same content as run {run}, which was retracted: {again}"
+            )
 
     def _record_same_content(self, same: _SameContentError) -> Result:
         """Records the attempt only: the run in force keeps its last-modified.
@@ -198,18 +207,17 @@ class _Attempt:
         Otherwise, copying all objects in place (to encrypt them again, say) could put an old file after its
         correction.
         """
-        message = f"same content as run {same.run}"
-        end = {"status": "success", "failure": None, "message": message, "sha256": same.sha256}
+        end = {"status": "success", "failure": None, "message": str(same), "sha256": same.sha256}
         day = {"run_date": self.task.match.date or same.run_date}
         end_run(self.connection, self.run, {**end, **day, "same_content_as": same.run})
-        return _result(self.task, "same", message, self.run)
+        return _result(self.task, "same", str(same), self.run)
 
 
 class _SameContentError(Exception):
-    """Rolls the rows back, because the run in force has the same content."""
+    """Rolls the rows back, because the run in force, or one that was retracted, has the same content."""
 
-    def __init__(self, run: UUID, sha256: str | None, run_date: date) -> None:
-        super().__init__(run)
+    def __init__(self, run: UUID, sha256: str | None, run_date: date, message: str) -> None:
+        super().__init__(message)
         self.run, self.sha256, self.run_date = run, sha256, run_date
 
 

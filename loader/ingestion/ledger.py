@@ -175,6 +175,23 @@ def run_in_force(connection: psycopg.Connection, obj: S3Object) -> tuple[UUID, s
     ).fetchone()
 
 
+def retracted_run(connection: psycopg.Connection, obj: S3Object, sha256: str) -> tuple[UUID, date] | None:
+    """Returns the id and run_date of the key's latest run with this content, if it was retracted."""
+    return connection.execute(
+        """
+        select id, run_date
+        from (
+            select id, run_date, retracted_at from media.ingestion_logs
+            where bucket = %s and object_key = %s and sha256 = %s
+                and status = 'success' and same_content_as is null
+            order by run_number desc limit 1
+        ) as latest
+        where retracted_at is not null
+        """,
+        [obj.bucket, obj.key, sha256],
+    ).fetchone()
+
+
 def sync_feeds(connection: psycopg.Connection, feeds: Sequence[Feed]) -> None:
     """Writes the feeds of feeds.yml into media_ops.feeds; keeps feeds that are no longer in feeds.yml."""
     with connection.transaction(), connection.cursor() as cursor:

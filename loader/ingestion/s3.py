@@ -11,10 +11,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import boto3
+import botocore.session
 import urllib3.exceptions
 from botocore import exceptions as boto
 from botocore.config import Config
 from botocore.parsers import ResponseParserError
+from botocore.utils import parse_timestamp
 
 from loader.errors import MediaError
 from loader.ingestion.refusals import NOT_S3, REQUESTER_PAYS, failure, is_denied_without_a_reason, refusal
@@ -69,7 +71,18 @@ class S3Object:
 def connect_s3() -> S3Client:
     """Returns a client, which is thread-safe. Raises S3Error if the AWS_* settings are invalid."""
     with _client_lock, _s3_errors("S3"):
-        return boto3.session.Session().client("s3", config=CONFIG)
+        session = botocore.session.get_session()
+        session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
+        return boto3.session.Session(botocore_session=session).client("s3", config=CONFIG)
+
+
+def _timestamp(value: Any) -> datetime:
+    """Parses a time in an answer; botocore takes half of the time of a listing for this."""
+    if isinstance(value, str) and "T" in value[:11]:
+        with suppress(ValueError):
+            return datetime.fromisoformat(value)
+    parsed: datetime = parse_timestamp(value)
+    return parsed
 
 
 def list_objects(client: S3Client, bucket: str, prefix: str) -> Iterator[S3Object]:

@@ -36,6 +36,9 @@ Progress = Callable[[int, int], None]
 """Called after each node with its number, from 1, and the number of nodes."""
 
 ROWS_SHOWN = 20
+WAITS = (Path(__file__).parent / "sql" / "waits.sql").read_bytes()
+SECONDS_BETWEEN_CHECKS = 2.0
+"""How often a build looks whether it waits for another session."""
 CANCEL_SECONDS = 5.0
 """How long an interrupted build waits for dbt to end."""
 # The database and its server, as macros/refusals/refuse_other_targets.sql compares them.
@@ -77,11 +80,13 @@ def transform(
     rebuild_to: date | None = None,
     client: str | None = None,
     progress: Progress | None = None,
+    on_wait: Callable[[str], None] = lambda _: None,
 ) -> list[NodeResult]:
     """Brings the marts up to date with `dbt build`; returns the results of all nodes, failed ones included.
 
     If `rebuild_from`, `rebuild_to` or `client` (name or id) is given, the days that match are recomputed even
-    if nothing changed. With `progress`, dbt prints nothing. Raises TransformError if dbt ends without
+    if nothing changed. With `progress`, dbt prints nothing. While the build waits for a lock, calls `on_wait`
+    with a sentence that says who holds it. Raises TransformError if dbt ends without
     results, MediaError if an argument is wrong or the database is not migrated.
     """
     with connect(db, "media_transformer", autocommit=True) as connection:
@@ -104,7 +109,7 @@ def transform(
             command.append("--no-use-colors")
         # a new runner each time: reusing its manifest breaks foreign keys
         runner = dbtRunner(callbacks=[_node_callback(progress)] if progress else [])
-        done = _invoke(runner, command)
+        done = _invoke(runner, command, db, on_wait)
     results = getattr(done.result, "results", None)
     if results is None:
         raise TransformError(f"dbt did not finish: {_reason(done.exception)}")
@@ -148,7 +153,9 @@ def _session_options(connection: psycopg.Connection) -> dict[str, str]:
     return {"PGOPTIONS": f"-c {CHECK_INTERVAL}={interval} {os.environ.get('PGOPTIONS', '')}"}
 
 
-def _invoke(runner: dbtRunner, command: list[str]) -> dbtRunnerResult:
+def _invoke(
+    runner: dbtRunner, command: list[str], db: Database, on_wait: Callable[[str], None]
+) -> dbtRunnerResult:
     """Runs dbt in a thread of its own, so that an interrupt reaches this thread at once, and ends dbt then.
 
     In this thread, dbt would first wait for its statements, and then return the interrupt as a result.
@@ -156,8 +163,14 @@ def _invoke(runner: dbtRunner, command: list[str]) -> dbtRunnerResult:
     results: list[dbtRunnerResult] = []
     thread = threading.Thread(target=lambda: results.append(runner.invoke(command)), daemon=True)
     thread.start()
+    reported: set[str] = set()
     try:
-        thread.join()
+        while thread.is_alive():
+            thread.join(SECONDS_BETWEEN_CHECKS)
+            for sentence in _waits(db) if thread.is_alive() else ():
+                if sentence not in reported:
+                    reported.add(sentence)
+                    on_wait(sentence)
     except BaseException:  # Ctrl-C, or the flow is cancelled
         deadline = time.monotonic() + CANCEL_SECONDS
         while thread.is_alive() and time.monotonic() < deadline:
@@ -167,14 +180,39 @@ def _invoke(runner: dbtRunner, command: list[str]) -> dbtRunnerResult:
     return results[0]
 
 
-def _cancel_statements() -> None:
-    """Cancels the statements that dbt is running in this process."""
+def _waits(db: Database) -> list[str]:
+    """Returns a sentence for each session that dbt's statements wait for now."""
+    pids = []
+    for connection in _dbt_connections():
+        with suppress(psycopg2.Error):  # closed meanwhile
+            pids.append(connection.info.backend_pid)
+    try:
+        # as the login, not in a role: a login may see when its own sessions began
+        with connect(db, autocommit=True) as own:
+            found = own.execute(WAITS, {"pids": pids}).fetchall()
+    except (MediaError, psycopg.Error):  # the build will say what is wrong
+        return []
+    return [
+        f"the build waits for {program} of {login} (pid {pid}"
+        + (f", since {since:%H:%M:%S} UTC)" if since else ")")
+        for program, login, pid, since in found
+    ]
+
+
+def _dbt_connections() -> Iterator[Any]:
+    """Yields the open connections of dbt in this process, as psycopg2 has them."""
     with suppress(KeyError):  # dbt has not connected yet
         adapter = get_adapter_by_type("postgres")  # type: ignore[no-untyped-call]
         for connection in list(adapter.connections.thread_connections.values()):
             if connection.state == "open":
-                with suppress(psycopg2.Error):  # closed meanwhile
-                    connection.handle.cancel()
+                yield connection.handle
+
+
+def _cancel_statements() -> None:
+    """Cancels the statements that dbt is running in this process."""
+    for connection in _dbt_connections():
+        with suppress(psycopg2.Error):  # closed meanwhile
+            connection.cancel()
 
 
 def _node_callback(progress: Progress) -> Callable[[Any], None]:

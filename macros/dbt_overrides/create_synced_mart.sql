@@ -14,7 +14,10 @@
             ) -%}
         {%- endfor -%}
         {%- for key in column.constraints | selectattr('type', 'in', ['primary_key', 'unique']) -%}
-            {%- do keys.append(key.type | replace('_', ' ') ~ ' (' ~ name ~ ')') -%}
+            {%- set suffix = '_pkey' if key.type == 'primary_key' else '_' ~ column.name ~ '_key' -%}
+            {%- do keys.append(
+                'constraint ' ~ adapter.quote(relation.identifier ~ suffix) ~ ' ' ~ key.type | replace('_', ' ') ~ ' (' ~ name ~ ')'
+            ) -%}
         {%- endfor -%}
         {%- do columns.update({column.name: dict(column, constraints=at_once if foreign_keys else at_once + custom)}) -%}
     {%- endfor -%}

@@ -31,23 +31,26 @@ periods_to_rebuild as (
     from periods_started
 ),
 
--- daily_metrics is read once: campaigns and totals are summed from these sums.
+-- daily_metrics is read once: campaigns and totals are summed from these sums. It is read for each period, by index: the
+-- planner cannot estimate how many rows a range of dates has, and joined to all periods at once it may read all rows.
 creative_sums as (
     select
         periods_to_rebuild.client_id,
         periods_to_rebuild.period_start,
         periods_to_rebuild.period_end,
-        daily_metrics.campaign_id,
-        daily_metrics.creative_id,
-        {{ sums_or_null('daily_metrics') }}
+        period_sums.*
     from periods_to_rebuild
-    inner join daily_metrics
-        on
-            periods_to_rebuild.client_id = daily_metrics.client_id
+    cross join lateral (
+        select
+            daily_metrics.campaign_id,
+            daily_metrics.creative_id,
+            {{ sums_or_null('daily_metrics') }}
+        from daily_metrics
+        where
+            daily_metrics.client_id = periods_to_rebuild.client_id
             and daily_metrics.date between periods_to_rebuild.period_start and periods_to_rebuild.period_end
-    group by
-        periods_to_rebuild.client_id, periods_to_rebuild.period_start, periods_to_rebuild.period_end,
-        daily_metrics.campaign_id, daily_metrics.creative_id
+        group by daily_metrics.campaign_id, daily_metrics.creative_id
+    ) as period_sums
 ),
 
 summed as (
@@ -73,11 +76,8 @@ campaigns_summed as (
 campaigns_ranked as (
     select
         campaigns_summed.*,
-        campaigns.id,
-        campaigns.name,
-        {{ best_first('campaigns_summed', 'campaigns') }} as rank
+        {{ best_first('campaigns_summed', 'campaign_id') }} as rank
     from campaigns_summed
-    inner join campaigns on campaigns_summed.campaign_id = campaigns.id
 ),
 
 creatives_summed as (
@@ -92,19 +92,16 @@ creatives_summed as (
 creatives_ranked as (
     select
         creatives_summed.*,
-        creatives.id,
-        creatives.name,
-        {{ best_first('creatives_summed', 'creatives') }} as rank
+        {{ best_first('creatives_summed', 'creative_id') }} as rank
     from creatives_summed
-    inner join creatives on creatives_summed.creative_id = creatives.id
 ),
 
 top_campaigns as (
-    {{ top_items('campaigns_ranked', period) }}
+    {{ top_items('campaigns_ranked', 'campaigns', 'campaign_id', period) }}
 ),
 
 top_creatives as (
-    {{ top_items('creatives_ranked', period) }}
+    {{ top_items('creatives_ranked', 'creatives', 'creative_id', period) }}
 ),
 
 divided as (

@@ -1,27 +1,28 @@
-{#- The first top_n of `items` (columns client_id, period_start, rank, id, name, the figures) as one JSON array for
-    each client and period. -#}
-{% macro top_items(items, period) -%}
+{#- The first top_n of `items` (columns client_id, period_start, rank, the id, the figures) as one JSON array for each
+    client and period. Only these are joined to `dimension`, for their names. -#}
+{% macro top_items(items, dimension, id, period) -%}
     select
-        client_id,
-        period_start,
+        best.client_id,
+        best.period_start,
         jsonb_agg(
             jsonb_build_object(
-                'rank', rank, 'id', id, 'name', name
-                {%- for name in mart_figures(period) | list + ratios() | list %}, '{{ name }}', {{ name }}{% endfor %}
+                'rank', best.rank, 'id', best.{{ id }}, 'name', {{ dimension }}.name
+                {%- for name in mart_figures(period) | list + ratios() | list %}, '{{ name }}', best.{{ name }}{% endfor %}
             )
-            order by rank
+            order by best.rank
         ) as items
     from (
         select
-            *,
+            divided.*,
             {{ fitted_ratios() }}
         from (
             select
-                *,
+                items.*,
                 {{ exact_ratios(period) }}
-            from {{ items }}
-            where rank <= {{ var('top_n') }}
+            from {{ items }} as items
+            where items.rank <= {{ var('top_n') }}
         ) as divided
     ) as best
-    group by client_id, period_start
+    inner join {{ dimension }} on best.client_id = {{ dimension }}.client_id and best.{{ id }} = {{ dimension }}.id
+    group by best.client_id, best.period_start
 {%- endmacro %}

@@ -3,7 +3,7 @@
     concerned read again. -#}
 {% macro delete_vanished_names() -%}
     {%- if execute and not flags.EMPTY and run_query(
-        'select exists (select from ' ~ days_to_rebuild() ~ ' as days where names_may_vanish)'
+        'select exists (select 1 from ' ~ days_to_rebuild() ~ ' as days where names_may_vanish)'
     ).columns[0].values()[0] -%}
     create temporary table remaining_names on commit drop as
     with clients as (
@@ -22,13 +22,23 @@
     )
 
     {{ names_after_aliases('staged', ref('int_name_aliases')) }};
+        {%- for level in levels() %}
+    create index on remaining_names (client_id, {{ level }}_id);
+        {%- endfor %}
+    analyze remaining_names;
         {%- for level, table in levels().items() | list | reverse %}
     delete from {{ this.incorporate(path={'identifier': table}) }} as dimension
     where
         dimension.client_id in (select client_id from {{ days_to_rebuild() }} as days where names_may_vanish)
-        and not exists (select from remaining_names where remaining_names.{{ level }}_id = dimension.id)
         and not exists (
-            select from {{ this }} as daily_metrics where daily_metrics.{{ level }}_id = dimension.id
+            select 1
+            from remaining_names
+            where remaining_names.client_id = dimension.client_id and remaining_names.{{ level }}_id = dimension.id
+        )
+        and not exists (
+            select 1
+            from {{ this }} as daily_metrics
+            where daily_metrics.client_id = dimension.client_id and daily_metrics.{{ level }}_id = dimension.id
         );
         {%- endfor %}
     {%- else -%}

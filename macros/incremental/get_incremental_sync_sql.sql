@@ -26,9 +26,12 @@
         ) -%}
     {%- endif -%}
     {%- set days = own_days_in(build_table('int_days_to_rebuild')) -%}
-    {%- set matched, differs, updates, columns, inserted = [], [], [], [], [] -%}
+    {%- set matched, differs, updates, columns, inserted, indexed = [], [], [], [], [], [] -%}
     {%- for column in unique_key -%}
         {%- do matched.append('mart.' ~ adapter.quote(column) ~ ' = fresh.' ~ adapter.quote(column)) -%}
+    {%- endfor -%}
+    {%- for column in arg_dict['dest_columns'] if column.name in unique_key and column.dtype in ('uuid', 'date') -%}
+        {%- do indexed.append(adapter.quote(column.name)) -%}
     {%- endfor -%}
     {%- for name in names -%}
         {%- set column = adapter.quote(name) -%}
@@ -40,7 +43,7 @@
         {%- endif -%}
     {%- endfor -%}
     {%- set not_returned -%}
-        not exists (select from {{ fresh }} as fresh where {{ matched | join(' and ') }})
+        not exists (select 1 from {{ fresh }} as fresh where {{ matched | join(' and ') }})
     {%- endset -%}
     {%- if flags.EMPTY -%}
     select 1
@@ -48,6 +51,10 @@
         {%- if not freezes_the_list() %}
     {{ forget_days_built() }};
     update {{ build_table('int_days_to_rebuild') }} set build_id = null; -- its build may not record it
+        {%- endif %}
+        {%- if meta.get('period') and indexed %}
+    -- The planner may expect one row of the mart, and would then read all new rows again for each row that it finds.
+    create index on {{ fresh }} ({{ indexed | join(', ') }});
         {%- endif %}
     analyze {{ fresh }};
         {%- if meta.get('period') %}

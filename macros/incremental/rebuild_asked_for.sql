@@ -5,7 +5,7 @@
     {%- set missing = [] -%}
     {%- for mart in incremental_marts -%}
         {%- set name = api.Relation.create(schema=mart.schema, identifier=mart.alias) -%}
-        {%- do missing.append("not exists (select from pg_class where oid = to_regclass('" ~ name ~ "') and relkind = 'r')") -%}
+        {%- do missing.append("not exists (select 1 from pg_class where oid = to_regclass('" ~ name ~ "') and relkind = 'r')") -%}
     {%- endfor -%}
     ({{ missing | join(' or ') or 'false' }})
     {%- if flags.FULL_REFRESH %}

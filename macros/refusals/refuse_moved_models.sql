@@ -24,7 +24,8 @@
             {%- elif owners.get(built, 'media_transformer') != 'media_transformer' -%}
                 {{ exceptions.raise_compiler_error(
                     built ~ ' belongs to ' ~ owners[built] ~ ', but dbt can replace only what belongs to media_transformer:'
-                    ~ ' run `media migrate` as ' ~ owners[built]
+                    ~ ' after a restore, run `media migrate` as ' ~ owners[built] ~ '; otherwise `alter table ' ~ built
+                    ~ ' owner to media_transformer`'
                 ) }}
             {%- endif -%}
         {%- endfor -%}

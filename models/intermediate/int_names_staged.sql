@@ -1,5 +1,12 @@
 -- The distinct names on the days of this build: as staged, after aliases, and their ids.
-{{ config(materialized='work_list', pre_hook=lock_marts(), post_hook="analyze {{ this }}") }}
+-- The planner cannot estimate how many rows a build reads, and expects one. Without the index, daily_metrics would then
+-- read all of these names again for each row.
+{{ config(
+    materialized='work_list', pre_hook=lock_marts(), post_hook=[
+        "create index if not exists idx_names_staged_hash on {{ this }} (client_id, ({{ names_hash('staged_{}') }}))",
+        "analyze {{ this }}"
+    ]
+) }}
 
 with days_to_rebuild as (
     select * from {{ ref('int_days_to_rebuild') }}

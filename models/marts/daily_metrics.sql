@@ -46,6 +46,7 @@ summed as (
     inner join names
         on
             media_rows.client_id = names.client_id
+            and {{ names_hash('media_rows.{}_name') }} = {{ names_hash('names.staged_{}') }}
             and media_rows.campaign_name = names.staged_campaign
             and media_rows.strategy_name = names.staged_strategy
             and media_rows.placement_name = names.staged_placement

@@ -18,6 +18,7 @@ from urllib.error import URLError
 import boto3
 import psycopg
 
+from loader.database import binaries
 from loader.database.connection import Database, connect
 from loader.database.embedded import Embedded
 from loader.database.migrate import migrate
@@ -146,8 +147,11 @@ class Bench:
 
 
 @contextmanager
-def running_bench(feeds: str, keep: Path | None) -> Iterator[Bench]:
-    """Runs the servers for the duration of the block, in a temporary directory or in `keep`."""
+def running_bench(feeds: str, keep: Path | None, programs: Path | None) -> Iterator[Bench]:
+    """Runs the servers for the duration of the block, in a temporary directory or in `keep`.
+
+    `programs` is the directory of another PostgreSQL's programs.
+    """
     for name in [name for name in os.environ if name.startswith(CLEARED_PREFIXES)]:
         del os.environ[name]
     with tempfile.TemporaryDirectory(prefix="media-bench-") as temporary, _moto() as url:
@@ -167,7 +171,7 @@ def running_bench(feeds: str, keep: Path | None) -> Iterator[Bench]:
             "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
             "DO_NOT_TRACK": "1",
         }
-        embedded = Embedded(directory / "database")
+        embedded = Embedded(directory / "database", programs or binaries.wheel())
         client = boto3.client("s3")
         client.create_bucket(Bucket=BUCKET)
         with embedded.lease() as server:

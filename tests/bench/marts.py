@@ -43,11 +43,11 @@ def measure(bench: Bench, sample: Sample, runs: int) -> Iterator[Line | Fact]:
     )
 
 
-def load_history(bench: Bench, db: Database, sample: Sample, rows: int) -> None:
+def load_history(bench: Bench, db: Database, sample: Sample, rows: int, files: int = FILES) -> None:
     """Loads about `rows` rows, for the days up to sample.LAST_DAY."""
     add_clients(db)
     bench.empty_bucket()
-    for number, days in enumerate(split_days(sample.days(rows), FILES)):
+    for number, days in enumerate(split_days(sample.days(rows), files)):
         file = sample.write(bench.directory / f"history{number}.csv", days)
         bench.put(f"drops/{file.name}", file)
         file.unlink()

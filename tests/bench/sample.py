@@ -1,4 +1,4 @@
-"""The files to load: twenty clients whose creatives all deliver every day; every run has the same figures."""
+"""The files to load, with twenty clients; every run has the same figures."""
 
 from __future__ import annotations
 
@@ -46,9 +46,13 @@ feeds:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Sample data with `rows` rows in DAYS days, and as many rows per day in other numbers of days."""
+    """Sample data with `rows` rows in DAYS days, and as many rows per day in other numbers of days.
+
+    Every creative delivers every day, or, with `many_names`, a random fifth of the creatives.
+    """
 
     rows: int
+    many_names: bool = False
 
     @property
     def rows_per_day(self) -> int:
@@ -69,8 +73,9 @@ class Sample:
         return file
 
     def _lines(self, day: date) -> Iterator[str]:
-        chance = random.Random(f"{day}").random
-        for path in self._paths():
+        generator = random.Random(f"{day}")
+        chance = generator.random
+        for path in self._random_paths(generator) if self.many_names else self._paths():
             impressions = int(chance() * 200_000)
             clicks = int(impressions * chance() / 50)
             conversions = int(clicks * chance() / 20)
@@ -87,6 +92,18 @@ class Sample:
                     f"{client},Always on {campaign:03d} awareness,Strategy {strategy} retargeting,"
                     f"Placement {placement} run of network,Creative {number:06d} 300x250"
                 )
+
+    def _random_paths(self, generator: random.Random) -> Iterator[str]:
+        """Yields a random fifth of the creatives; a client has 10 campaigns, 200 placements."""
+        for number in generator.sample(range(5 * self.rows_per_day), self.rows_per_day):
+            number, client = divmod(number, len(CLIENTS))
+            number, campaign = divmod(number, 10)
+            number, strategy = divmod(number, 4)
+            creative, placement = divmod(number, 5)
+            yield (
+                f"{CLIENTS[client]},Always on {campaign:03d} awareness,Strategy {strategy} retargeting,"
+                f"Placement {placement} run of network,Creative {creative:06d} 300x250"
+            )
 
 
 def split_days(days: Sequence[date], parts: int) -> list[Sequence[date]]:

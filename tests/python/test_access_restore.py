@@ -137,42 +137,46 @@ def test_a_build_names_who_has_to_migrate_after_a_restore(
         product.run("migrate")
         (sentence,) = by(product, "building").run("transform", expect={1}).stderr.splitlines()
         assert "belongs to deploying, but dbt can replace only what belongs to media_transformer" in sentence
-        assert sentence.endswith("run `media migrate` as deploying")
+        assert "after a restore, run `media migrate` as deploying" in sentence
         by(product, "deploying").run("migrate")
         with connect(product.database) as connection:
             assert differences(connection) == []
 
 
-def test_what_dbts_role_had_created_does_not_become_the_owners(agency: Agency) -> None:
+def test_what_dbts_role_had_created_does_not_become_the_owners(agency: Agency, dump: Path) -> None:
     """After --no-owner, a function with `security definer` and a view would read what dbt's may not."""
-    with agency.connection("agency_owner") as connection, connection.transaction(force_rollback=True):
-        connection.execute(
+    with restored(agency, dump, "agency_owner", "--no-owner", "--no-privileges") as product:
+        product.query(
             """
             create function media_models.hashes() returns setof text language sql security definer
             as 'select password_hash from media.users';
             create view media.hashes as select password_hash from media.users;
-            create table media_models.numbers (n serial, m int generated always as identity);
+            create table media.totals (n serial, m int generated always as identity);
             create sequence media_models.counter
             """
         )
-        migrate(connection)
-        owned = connection.execute(
-            """
-            select relname from pg_class where relowner = 'media_transformer'::regrole
-                and relname in ('hashes', 'numbers', 'numbers_n_seq', 'numbers_m_seq', 'counter')
-            """
-        ).fetchall()
-        assert len(owned) == 5
-        connection.execute("set local role media_transformer")
-        for query in (b"select media_models.hashes()", b"select * from media.hashes"):
-            with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.transaction():
-                connection.execute(query)
+        product.run("migrate")
+        with connect(by(product, "building").database, autocommit=True) as connection:
+            connection.execute("drop sequence media_models.counter")
+            connection.execute("alter table media.totals add column total int")
+            for query in (b"select media_models.hashes()", b"select * from media.hashes"):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege, match="for table users"):
+                    connection.execute(query)
+        with connect(by(product, "agency_bi").database) as connection:
+            connection.execute("select * from media.totals")
 
 
-def test_migrate_leaves_what_belongs_to_others(agency: Agency) -> None:
+def test_migrate_hands_over_nothing_without_a_restore(agency: Agency) -> None:
+    """Neither a table that the owner, nor one that someone else created in dbt's schemas."""
     with agency.server.connect("agency") as connection, connection.transaction(force_rollback=True):
         connection.execute("create table media.notes (id int); alter table media.notes owner to outsider")
         connection.execute("set local session authorization agency_owner")
+        connection.execute("create table media.private (id int); create table media_models.private (id int)")
         migrate(connection)
-        owner = "select relowner::regrole::text from pg_class where oid = 'media.notes'::regclass"
-        assert connection.execute(owner).fetchone() == ("outsider",)
+        owners = connection.execute(
+            """
+            select relowner::regrole::text, relacl from pg_class
+            where relname in ('notes', 'private') and relnamespace::regnamespace::text ~ '^media' order by 1
+            """
+        ).fetchall()
+        assert owners == [("agency_owner", None), ("agency_owner", None), ("outsider", None)]

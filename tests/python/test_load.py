@@ -330,8 +330,15 @@ def test_a_retraction_holds_until_the_key_is_loaded_with_key(product: Product) -
     product.load(retry=True)
     assert len(product.query(LOG)) == 1
     assert product.run("retract", "ffffffff", expect={1}).stderr.count("\n") == 1
+    product.put(KEY, GOOD, LATER)  # a copy in place
+    assert "which was retracted" in product.load().stdout
+    assert product.query("select 1 from media_ops.runs_that_count") == []
+    product.load()
     product.load(key=KEY)
-    assert product.query(LOG)[1]["same_content_as"] is None
+    assert [r["same_content_as"] for r in product.query(LOG)] == [None, run["id"], None]
+    product.put(KEY, GOOD, LATER + timedelta(hours=1))
+    assert "which was retracted" not in product.load().stdout
+    assert len(product.query("select 1 from media_ops.runs_that_count")) == 1
 
 
 def test_cpm_commands_report_which_days_they_reprice(product: Product) -> None:
@@ -475,8 +482,12 @@ def test_load_without_feeds_does_nothing(product: Product) -> None:
 def test_a_known_object_that_a_second_feed_matches_is_an_error(product: Product) -> None:
     product.put(KEY, GOOD, NOON)
     product.load()
+    product.put("ttd/2025-01-03.csv", lines("2025-01-03,Acme,Spring,1"), NOON)
+    product.put("other/2025-01-03.csv", lines("2025-01-03,Acme,Spring,1"), NOON)
     product.feeds({"ttd": FEED, "all": FEED | {"location": "s3://drops/"}})
-    assert "matches the feeds" in product.load(expect=(1,)).stderr
+    done = product.load(expect=(1,))
+    assert done.stderr.count("matches the feeds ttd and all") == done.stderr.count("\n") == 2
+    assert "loaded s3://drops/other/2025-01-03.csv" in done.stdout
 
 
 def test_a_name_shared_by_two_clients_matches_neither(product: Product) -> None:

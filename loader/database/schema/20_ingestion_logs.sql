@@ -63,7 +63,7 @@ comment on column media.ingestion_logs.client_id is
 comment on column media.ingestion_logs.failure is
 'content: waits for media load --retry or a new delivery; outside: killed, network or server, tried again.';
 comment on column media.ingestion_logs.same_content_as is
-'The run in force that staged the same content; this attempt staged nothing.';
+'The run, in force or retracted, that staged the same content; this attempt staged nothing.';
 comment on column media.ingestion_logs.retracted_at is
 'When the run was retracted, UTC. A retracted run does not count.';
 comment on column media.ingestion_logs.loading_transaction is

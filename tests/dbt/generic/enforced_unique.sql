@@ -2,7 +2,7 @@
 {% test enforced_unique(model, columns) %}
 select '{{ model }} has no valid unique index on {{ columns | join(", ") }}' as problem
 where not exists (
-    select
+    select 1
     from pg_index
     where
         pg_index.indrelid = '{{ model }}'::regclass

@@ -35,15 +35,18 @@ unpriced as (
 ),
 {% else %}
 unpriced as (
-    select distinct
+    select
         mart.client_id,
         mart.{{ start }}
     from mart
-    inner join {{ ref('daily_metrics') }} as daily_metrics
-        on
-            mart.client_id = daily_metrics.client_id
+    cross join lateral (
+        select bool_or(daily_metrics.spend is null) as is_unpriced
+        from {{ ref('daily_metrics') }} as daily_metrics
+        where
+            daily_metrics.client_id = mart.client_id
             and daily_metrics.date between mart.{{ start }} and mart.{{ period }}_end
-    where mart.spend is null and daily_metrics.spend is null
+    ) as days_of_period
+    where mart.spend is null and days_of_period.is_unpriced
 ),
 {% endif %}
 

@@ -4,7 +4,7 @@
 select wanted.column_name
 from unnest(array{{ columns }}) as wanted (column_name)
 where not exists (
-    select
+    select 1
     from pg_constraint
     inner join pg_attribute
         on pg_constraint.conrelid = pg_attribute.attrelid and pg_attribute.attnum = pg_constraint.conkey[1]

@@ -3,18 +3,11 @@
 {% test sums_of_daily_metrics(model, period) %}
 {%- set start, end = period_column(period), period ~ '_end' -%}
 {%- set whole_history = var('reconcile') == 'all' -%}
-with daily_metrics as (
+with daily_metrics as not materialized ( -- it is read twice, and a materialized step has no index
     select * from {{ ref('daily_metrics') }}
 ),
 
 {% if whole_history %}
-summaries as (
-    select
-        summary.*,
-        summary.{{ start }} as period_start
-    from {{ model }} as summary
-),
-
 days as (
     select distinct
         daily_metrics.client_id,
@@ -24,16 +17,6 @@ days as (
 {% else %}
 days as (
     select * from {{ days_to_rebuild() }} as own_days
-),
-
-summaries as (
-    select
-        summary.*,
-        summary.{{ start }} as period_start
-    from {{ model }} as summary
-    where
-        (summary.client_id, summary.{{ start }})
-        in (select days.client_id, {{ period_start(period, 'days.date') }} from days)
 ),
 {% endif %}
 
@@ -51,17 +34,31 @@ periods as (
     from periods_started
 ),
 
+summaries as (
+    select
+        summary.*,
+        summary.{{ start }} as period_start
+    from {{ model }} as summary
+    {% if not whole_history %}
+    inner join periods on summary.client_id = periods.client_id and summary.{{ start }} = periods.period_start
+    {% endif %}
+),
+
+-- For each period by index, as in the macro `summarized`.
 sums as (
     select
         periods.client_id,
         periods.period_start,
-        {{ fitted_sums('daily_metrics', period) }}
+        period_sums.*
     from periods
-    inner join daily_metrics
-        on
-            periods.client_id = daily_metrics.client_id
+    cross join lateral (
+        select {{ fitted_sums('daily_metrics', period) }}
+        from daily_metrics
+        where
+            daily_metrics.client_id = periods.client_id
             and daily_metrics.date between periods.period_start and periods.period_end
-    group by periods.client_id, periods.period_start
+        having count(*) > 0
+    ) as period_sums
 ),
 
 differing as (
