@@ -164,6 +164,7 @@ def test_the_embedded_server_is_started_used_and_stopped(short_directory: Path) 
     try:
         output = run("db", "start")
         run("migrate")
+        assert "for BI tools: create a login" in output and "docs/access.md" in output
         address = next(word for word in output.split() if word.startswith("postgresql://"))
         with psycopg.connect(address) as connection:
             assert connection.execute("select count(*) from media.clients").fetchone() == (0,)
@@ -230,7 +231,9 @@ def test_the_flow_is_served_with_parameters_and_cancels_until_stopped(
     s3.put("ttd/2025-01-02.csv", FILE)
     feeds = tmp_path / "feeds.yml"
     feeds.write_text(FEEDS)
-    env = database.environ() | s3.env | {"HOME": f"{tmp_path}", "PREFECT_HOME": f"{tmp_path / 'prefect'}"}
+    env = (
+        database.environ() | dict(s3.env) | {"HOME": f"{tmp_path}", "PREFECT_HOME": f"{tmp_path / 'prefect'}"}
+    )
     env |= {"MEDIA_FEEDS": f"{feeds}", "PREFECT_RUNNER_POLL_FREQUENCY": "1"}
     env |= {"DBT_TARGET_PATH": f"{tmp_path / 'target'}", "DBT_LOG_PATH": f"{tmp_path / 'logs'}"}
     with socket.socket() as free:
