@@ -31,7 +31,7 @@ from loader.ingestion.load import WORKERS
 from loader.ingestion.load import load as load_objects
 from loader.names import counted
 from loader.nightly.status import status as read_status
-from loader.project import feeds_file, require_writable
+from loader.project import feeds_file, require_directory
 
 SETTINGS: dict[str, Any] = {
     "no_args_is_help": True,
@@ -188,7 +188,7 @@ def _require_prefect_home() -> None:
     """Raises MediaError if Prefect, which is not imported yet, will not be able to write its files."""
     home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect")
     try:
-        require_writable("PREFECT_HOME", home.expanduser())
+        require_directory("PREFECT_HOME", home.expanduser())
     except RuntimeError as error:
         raise MediaError("this user has no home directory: set PREFECT_HOME") from error
 

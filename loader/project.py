@@ -13,7 +13,7 @@ MEDIA = CHECKOUT / ".media"
 """The embedded servers' files; ignored by Git."""
 
 
-def require_writable(variable: str, directory: Path) -> None:
+def require_directory(variable: str, directory: Path) -> None:
     """Creates a directory if it is missing. Raises MediaError if we cannot write there.
 
     The message names the environment variable that names the directory.

@@ -31,7 +31,7 @@ from loader.database.waits import SERVER_PROCESSES
 from loader.errors import MediaError
 from loader.files.feeds import Feed
 from loader.ingestion.ledger import sync_feeds
-from loader.project import CHECKOUT, require_writable
+from loader.project import CHECKOUT, require_directory
 
 Progress = Callable[[int, int], None]
 """Called after each node with its number, from 1, and the number of nodes."""
@@ -97,7 +97,7 @@ def transform(
     dbt_vars = json.dumps({name: str(value) for name, value in options.items() if value is not None})
     project = os.environ.get("DBT_PROJECT_DIR") or str(CHECKOUT)
     for variable, name in {"DBT_TARGET_PATH": "target", "DBT_LOG_PATH": "logs"}.items():
-        require_writable(variable, Path(project, os.environ.get(variable) or name))
+        require_directory(variable, Path(project, os.environ.get(variable) or name))
     with libpq.environment(env), _profiles() as profiles:
         command = ["build", *BUILD, "--project-dir", project, "--profiles-dir", str(profiles)]
         command += ["--vars", dbt_vars, "--quiet" if progress else "--no-quiet"]
