@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -26,7 +26,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.schedules import CronSchedule
-from prefect.exceptions import Abort, TerminationSignal
+from prefect.exceptions import Abort, MissingContextError, TerminationSignal
 from prefect.settings import (
     PREFECT_API_AUTH_STRING,
     PREFECT_API_URL,
@@ -171,7 +171,7 @@ def nightly(
     rebuild = Rebuild(_day("rebuild_from", rebuild_from), _day("rebuild_to", rebuild_to), client or None)
     with (
         _saying_what_failed(),
-        open_database(report=get_run_logger().warning) as db,
+        open_database(report=_warning()) as db,
         only_nightly_flow(db) as lock,
         _exiting_soon(),
     ):
@@ -187,6 +187,14 @@ def nightly(
         lock.check()
     if sentences:
         raise NightlyError(*sentences)
+
+
+def _warning() -> Callable[[str], None] | None:
+    """Returns the function that logs a warning in the flow run; None outside a flow run."""
+    try:
+        return get_run_logger().warning
+    except MissingContextError:
+        return None
 
 
 def _day(name: str, value: date | str | None) -> date | None:

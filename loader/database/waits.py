@@ -21,7 +21,7 @@ def _opened_by_us() -> Iterable[int]:
 
 
 SERVER_PROCESSES: list[Callable[[], Iterable[int]]] = [_opened_by_us]
-"""Functions that return the ids of the server's processes for our connections; transform.py adds those of dbt."""
+"""Functions that return the ids of the server's processes for our connections: transform.py adds dbt's."""
 
 
 @contextmanager

@@ -91,11 +91,13 @@ def _locked(connection: psycopg.Connection, names: list[str]) -> str:
 
 
 def _busy(loader: tuple[Any, ...] | None) -> str:
-    program, login, pid, since = loader or ("another loader", "", "", None)
-    named = (
-        f"{program} of {login} (pid {pid}) has been loading it since {since:%H:%M} UTC" if since else program
+    if loader is None:
+        return "another loader has been loading it for an hour: end its session, or load the object later"
+    program, login, pid, since = loader
+    return (
+        f"{program} of {login} (pid {pid}) has been loading it since {since:%Y-%m-%d %H:%M} UTC, and we gave up"
+        " waiting: end that session, or load the object later"
     )
-    return f"waited an hour, because {named}: end that session, or load the object later"
 
 
 def begin_run(connection: psycopg.Connection, feed: Feed, obj: S3Object, day: date, transaction: str) -> UUID:

@@ -176,7 +176,8 @@ def test_a_builder_cannot_create_a_foreign_key_to_clients(agency: Agency) -> Non
             b"create type media_models.mine as enum ('x');"
             b"create function media_models.mine(media_models.mine) returns uuid language plpgsql as $$begin"
             b" raise notice '%', current_user; return gen_random_uuid(); end$$;"
-            b"create cast (media_models.mine as uuid) with function media_models.mine(media_models.mine) as implicit;"
+            b"create cast (media_models.mine as uuid)"
+            b" with function media_models.mine(media_models.mine) as implicit;"
             b"create table media_models.t (id media_models.mine, client_id uuid)"
         )
         for statement in (

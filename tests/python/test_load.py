@@ -257,7 +257,9 @@ def test_a_loader_does_not_wait_for_another_one_forever(
     def work(db: Any, client: Any, task: Any) -> None:
         with connect(db) as connection, object_lock(connection, task.obj):
             result = ingest(db, client, task)
-        assert result.status == "failed" and "because another loader: end that session" in result.message
+        assert (
+            result.status == "failed" and "another loader has been loading it for an hour" in result.message
+        )
 
     monkeypatch.setattr("loader.ingestion.ledger.WAIT_SECONDS", 0)
     product.put(KEY, GOOD, NOON)
