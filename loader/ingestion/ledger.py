@@ -95,8 +95,8 @@ def _busy(loader: tuple[Any, ...] | None) -> str:
         return "another loader has been loading it for an hour: end its session, or load the object later"
     program, login, pid, since = loader
     return (
-        f"{program} of {login} (pid {pid}) has been loading it since {since:%Y-%m-%d %H:%M} UTC, and we gave up"
-        " waiting: end that session, or load the object later"
+        f"{program} of {login} (pid {pid}) has been loading it since {since:%Y-%m-%d %H:%M} UTC, and we gave"
+        " up waiting: end that session, or load the object later"
     )
 
 

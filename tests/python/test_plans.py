@@ -132,9 +132,7 @@ def test_the_work_of_a_build_does_not_grow_with_the_history_or_the_names(
         product.load()
         product.aliases([("", "creative", f"X{number}", f"Y{number}") for number in range(300)])
         product.transform()
-        product.query(
-            "cluster media.daily_metrics using idx_metrics_date_creative"
-        )  # as nightly flows leave it
+        product.query("cluster media.daily_metrics using idx_metrics_date_creative")  # as flows leave it
         product.query("analyze media.daily_metrics")
         for day, clients, creatives, tables in new_days:
             put(product, [day], clients, creatives)
