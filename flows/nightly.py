@@ -343,6 +343,7 @@ def _server(login: str) -> Iterator[str]:
     process = subprocess.Popen(
         command,
         stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
         start_new_session=True,
         env={**os.environ, **settings},
         umask=0o077,

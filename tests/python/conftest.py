@@ -85,6 +85,12 @@ class GroupedScheduling(LoadScopeScheduling):  # type: ignore[misc]
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Returns one worker more than there are cores, because many tests wait for a process or a lock."""
+    return (os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupedScheduling:
     """Replaces xdist's scheduler."""
     return GroupedScheduling(config, log)

@@ -151,6 +151,6 @@ def test_a_build_does_not_block_a_load_and_says_for_whom_it_waits(scenario: Scen
         build = RunningCommand(scenario.product, "transform")
         build.wait_until_blocked(held)
         time.sleep(4)  # it looks every 2 seconds
-    waits = rf"waiting for .* \(pid {held.info.backend_pid}, since \S+ UTC\)"
+        waits = rf"waiting for .* \(pid {held.info.backend_pid}, since \S+ UTC\)"
     assert re.search(waits, build.finish())
     scenario.check_all()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
 import psycopg
 import pytest
@@ -105,3 +105,21 @@ def test_a_change_that_waits_for_a_reader_lets_others_read_and_gives_up(database
         changing.rollback()
         reader.rollback()
         changing.execute(change)
+
+
+def test_a_deadlock_is_found_and_does_not_last_until_the_time_limit(database: Database) -> None:
+    """So a turn of run_when_free has to be longer than deadlock_timeout."""
+    lock = "select media_ops.run_when_free('{0}', 'lock table {0} in exclusive mode')"
+    marts, views = "media_ops.marts_lock", "media_ops.views_lock"
+    with connect(database) as one, connect(database) as other, ThreadPoolExecutor() as pool:
+        one.execute(lock.format(marts).encode())
+        other.execute(lock.format(views).encode())
+        waiting = [
+            pool.submit(one.execute, lock.format(views).encode()),
+            pool.submit(other.execute, lock.format(marts).encode()),
+        ]
+        done, _ = wait(waiting, timeout=60, return_when=FIRST_COMPLETED)
+        (error,) = [failed.exception() for failed in done]
+        for session in (one, other):
+            session.cancel()
+        assert isinstance(error, psycopg.errors.DeadlockDetected)

@@ -312,3 +312,13 @@ def test_a_changed_table_hangs_no_dashboard_behind_an_open_reader(product: Produ
                     time.sleep(0.2)
         build.finish()
     product.query("select top_creatives from media.weekly_summaries")
+
+
+def test_a_view_of_tables_in_schema_public_can_change(product: Product) -> None:
+    product.query("create table public.budgets as select 1 as amount")
+    product.query("grant select on public.budgets to media_transformer")
+    view = product.project / "models/budget.sql"
+    for query in ("amount", "amount, 2 as other", "2 as other"):
+        view.write_text("{{ config(materialized='view') }}\nselect " + query + " from public.budgets")
+        assert product.dbt("run", "-s", "budget"), query
+    assert product.query("select * from media.budget") == [{"other": 2}]
