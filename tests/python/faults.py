@@ -17,7 +17,8 @@ from typing import Any
 
 import psycopg
 from agreement import check_loaded, check_marts
-from conftest import DBT, MEDIA, S3
+from conftest import MEDIA, S3
+from forked import ForkedProcess
 from model import Model
 from product import BUCKET, Product, fresh_product
 
@@ -60,9 +61,15 @@ class RunningCommand:
     ) -> None:
         """Starts `media`, or dbt itself."""
         self.product, self.arguments = product, arguments
-        self.process = subprocess.Popen(
-            [DBT if dbt else MEDIA, *arguments],
-            env={**product.env_of(arguments), **(env or {})},
+        environment = {**product.env_of(arguments), **(env or {})}
+        self.process: ForkedProcess | subprocess.Popen[str]
+        if "nightly" not in arguments:
+            program = "dbt" if dbt else "media"
+            self.process = ForkedProcess(program, arguments, env=environment, directory=CHECKOUT)
+            return
+        self.process = subprocess.Popen(  # Prefect reads its environment when it is imported
+            [MEDIA, *arguments],
+            env=environment,
             cwd=CHECKOUT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
@@ -11,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from conftest import DBT
+from forked import ForkedProcess
 
 from loader.project import CHECKOUT
 
@@ -30,17 +29,6 @@ PARTS = (
     "seeds",
     "tests/dbt",
 )
-DRIVER = """
-import json, sys
-from loader import cli
-for arguments in json.loads(sys.argv[1]):
-    sys.argv = ["media", *arguments]
-    try:
-        cli.main()
-    except SystemExit as done:
-        if done.code:
-            sys.exit(done.code)
-"""
 
 
 @dataclass(frozen=True)
@@ -75,6 +63,7 @@ class Block:
 
 
 Step = tuple[Block, ...]
+PARSED = Path("target/partial_parse.msgpack")
 
 
 def recipe(title: str) -> list[Step]:
@@ -127,28 +116,27 @@ class Copy:
 
     def media(self, env: Mapping[str, str], *commands: Sequence[str]) -> subprocess.CompletedProcess[str]:
         """Runs the copy's commands one after the other in one process, until one fails."""
-        return subprocess.run(
-            [sys.executable, "-c", DRIVER, json.dumps(commands)],
-            env={**env, "DBT_PROJECT_DIR": str(self.directory), "DBT_TARGET_PATH": "target"},
-            cwd=self.directory,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
+        return self._run("media", env, *commands)
 
     def unit_tests(self, env: Mapping[str, str]) -> list[str]:
         """Runs the copy's dbt unit tests; returns their output if they fail."""
-        done = subprocess.run(
-            [DBT, "--quiet", "test", "--select", "test_type:unit", "--profiles-dir", "."],
-            env={**env, "DBT_PROJECT_DIR": str(self.directory), "DBT_TARGET_PATH": "target"},
-            cwd=self.directory,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        arguments = ["--quiet", "test", "--select", "test_type:unit", "--profiles-dir", "."]
+        done = self._run("dbt", env, arguments)
         return [done.stdout] if done.returncode else []
+
+    def _run(
+        self, program: str, env: Mapping[str, str], *commands: Sequence[str]
+    ) -> subprocess.CompletedProcess[str]:
+        own = {"DBT_PROJECT_DIR": str(self.directory), "DBT_TARGET_PATH": "target"}
+        process = ForkedProcess(program, *commands, env={**env, **own}, directory=self.directory)
+        out, err = process.communicate(300)
+        return subprocess.CompletedProcess(str(commands), process.returncode or 0, out, err)
+
+    def parse(self, env: Mapping[str, str]) -> Path:
+        """Parses the dbt project; returns the file of what dbt has parsed."""
+        done = self._run("dbt", env, ["--quiet", "parse", "--profiles-dir", "."])
+        assert not done.returncode, done.stdout
+        return self.directory / PARSED
 
     def lint(self, paths: Sequence[str]) -> list[str]:
         """Runs mypy on some of the copy's files; returns its errors."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ import psycopg
 import pytest
 from conftest import S3
 from product import Product, fresh_database, fresh_product
-from recipes import Copy, files, recipe
+from recipes import PARSED, Copy, files, recipe
 from test_releases import EMPTY, differences_after_migration, undeclared
 from test_transform import UNCOMMENTED
 
@@ -73,6 +74,15 @@ def built_product(
 
 
 SCHEMA = "loader/database/schema"
+_parsed: dict[str, Path] = {}
+
+
+def parsed_checkout(product: Product, directory: Path) -> Path:
+    """Returns what dbt has parsed for this database before a recipe, so that it parses only what changes."""
+    name = product.database.env["PGDATABASE"]
+    if name not in _parsed:
+        _parsed[name] = Copy.of_checkout(directory / name).parse(product.env)
+    return _parsed[name]
 
 
 @dataclass(frozen=True)
@@ -105,6 +115,9 @@ class Recipe:
             product.feeds(feed(**self.columns))
             with (copy.directory / "seeds/name_aliases.csv").open("a") as seed:
                 seed.writelines(f"{line}\n" for line in self.aliases)
+            parsed = parsed_checkout(product, built_product.feeds_file.parent)
+            (copy.directory / PARSED).parent.mkdir()
+            shutil.copyfile(parsed, copy.directory / PARSED)
             for statement in copy.follow(recipe(self.title), without):
                 product.query(statement)
             feeds = {"MEDIA_FEEDS": str(copy.directory / "feeds.yml")} if self.own_feeds else {}
