@@ -11,29 +11,35 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path
+from threading import Timer
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from prefect import flow, task
+from prefect import flow, get_run_logger, runtime, task
+from prefect import serve as serve_deployments
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.schedules import CronSchedule
+from prefect.exceptions import Abort, MissingContextError, TerminationSignal
 from prefect.settings import (
     PREFECT_API_AUTH_STRING,
     PREFECT_API_URL,
     PREFECT_HOME,
     temporary_settings,
 )
+from prefect.states import Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.types.entrypoint import EntrypointType
 from prefect.utilities.annotations import opaque
 
-from loader.console import open_database
-from loader.database.connection import Database
+from loader.console import exit_interrupted, open_database
+from loader.database.connection import Database, connect
 from loader.errors import MediaError, one_sentence
 from loader.files.feeds import Feed, read_feeds
 from loader.ingestion.ingest import Result, Task, ingest
@@ -47,7 +53,7 @@ from loader.nightly.outcome import (
     message,
     only_nightly_flow,
 )
-from loader.nightly.transform import NodeResult, transform
+from loader.nightly.transform import NodeResult, client_to_rebuild, transform
 from loader.project import feeds_file
 
 if TYPE_CHECKING:
@@ -56,6 +62,8 @@ if TYPE_CHECKING:
 WORKERS = 2
 RETRY_SECONDS = [10.0, 60.0]
 SERVER_SECONDS = 120
+EXIT_SECONDS = 2.0
+"""After a cancel, the process exits this much later at the latest."""
 PORT = 4200
 """Prefect's default port; if it is taken, a free one is used."""
 
@@ -111,10 +119,19 @@ def load_object(uri: str, db: Database, client: S3Client, planned: Task) -> Resu
     return result
 
 
+@dataclass(frozen=True, slots=True)
+class Rebuild:
+    """What to recompute even if nothing changed: see transform()."""
+
+    first: date | None
+    last: date | None
+    client: str | None
+
+
 @task(cache_policy=NO_CACHE, persist_result=False)
-def build(db: Database, feeds: Sequence[Feed]) -> list[NodeResult]:
+def build(db: Database, feeds: Sequence[Feed], rebuild: Rebuild) -> list[NodeResult]:
     """Runs `dbt build` once and returns the results of all nodes. Raises BuildError if a node fails."""
-    nodes = transform(db, feeds)
+    nodes = transform(db, feeds, rebuild.first, rebuild.last, rebuild.client)
     if any(node.failed for node in nodes):
         raise BuildError(nodes)
     return nodes
@@ -123,18 +140,48 @@ def build(db: Database, feeds: Sequence[Feed]) -> list[NodeResult]:
 TASK_RUNNER: Any = ThreadPoolTaskRunner(max_workers=WORKERS)
 
 
-@flow(name="nightly", task_runner=TASK_RUNNER, persist_result=False)
-def nightly() -> None:
+# Prefect's own validation would fail the flow with a message of several lines.
+@flow(name="nightly", task_runner=TASK_RUNNER, persist_result=False, validate_parameters=False)
+def nightly(
+    feed: str | None = None,
+    key: str | None = None,
+    retry: bool = False,
+    rebuild_from: date | None = None,
+    rebuild_to: date | None = None,
+    client: str | None = None,
+) -> None:
     """Loads new files, and files whose unknown client is now known; then builds, even if a file failed.
 
-    Raises NightlyError, which names every file and node that failed.
+    Raises NightlyError, which names every file and node that failed, or a MediaError before it does anything
+    if a parameter is wrong.
+
+    Args:
+        feed: Load only this feed.
+        key: Load only this object, even if it is already loaded.
+        retry: Also load files that failed or have rejected rows.
+        rebuild_from: Recompute the days from this one on, even if nothing changed.
+        rebuild_to: Recompute the days up to this one, even if nothing changed.
+        client: Recompute only this client's days, even if nothing changed (name or id).
     """
-    with open_database() as db, only_nightly_flow(db) as lock:
+    for name, value in {"feed": feed, "key": key, "client": client}.items():
+        if not isinstance(value, str | None):
+            raise MediaError(f"{name} is {value!r}: give a text")
+    if not isinstance(retry, bool):
+        raise MediaError(f"retry is {retry!r}: give true or false")
+    rebuild = Rebuild(_day("rebuild_from", rebuild_from), _day("rebuild_to", rebuild_to), client or None)
+    with (
+        _saying_what_failed(),
+        open_database(report=_warning()) as db,
+        only_nightly_flow(db) as lock,
+        _exiting_soon(),
+    ):
         feeds = read_feeds(feeds_file())
-        results = _load(db, feeds)
+        with connect(db, "media_transformer", autocommit=True) as connection:
+            client_to_rebuild(connection, rebuild.first, rebuild.last, rebuild.client)  # before loading
+        results = _load(db, feeds, feed or None, key or None, "all" if retry else "clients")
         lock.check()
-        nodes, build_failures = _build(db, feeds)
-        days = days_recomputed(db, nodes)
+        nodes, build_failures = _build(db, feeds, rebuild)
+        days = days_recomputed(nodes)
         sentences = failures(results, nodes) + build_failures
         _publish(results, nodes, days, sentences)
         lock.check()
@@ -142,9 +189,52 @@ def nightly() -> None:
         raise NightlyError(*sentences)
 
 
-def _load(db: Database, feeds: Sequence[Feed]) -> list[Result]:
+def _warning() -> Callable[[str], None] | None:
+    """Returns the function that logs a warning in the flow run; None outside a flow run."""
+    try:
+        return get_run_logger().warning
+    except MissingContextError:
+        return None
+
+
+def _day(name: str, value: date | str | None) -> date | None:
+    """Returns the day that a parameter of the flow names; Prefect passes it as a string."""
+    if isinstance(value, date) or not value:
+        return value or None
+    try:
+        return date.fromisoformat(value)
+    except (TypeError, ValueError) as error:
+        raise MediaError(f"{name} is {value!r}, which is not a date: write it as 2025-01-31") from error
+
+
+@contextmanager
+def _saying_what_failed() -> Iterator[None]:
+    """Makes the failure message of the flow one sentence, also if PostgreSQL or this machine failed."""
+    try:
+        yield
+    except (psycopg.Error, OSError) as error:
+        raise NightlyError(one_sentence(error)) from error
+
+
+@contextmanager
+def _exiting_soon() -> Iterator[None]:
+    """Ends this process EXIT_SECONDS after the flow is cancelled.
+
+    Prefect waits for the threads that load files, and those for S3 and PostgreSQL. PostgreSQL rolls back what
+    a process leaves unfinished.
+    """
+    try:
+        yield
+    except (TerminationSignal, KeyboardInterrupt):
+        timer = Timer(EXIT_SECONDS, exit_interrupted)
+        timer.daemon = True
+        timer.start()
+        raise
+
+
+def _load(db: Database, feeds: Sequence[Feed], feed: str | None, key: str | None, retry: str) -> list[Result]:
     client = connect_s3()
-    tasks, results = plan(db, client, feeds, retry="clients")
+    tasks, results = plan(db, client, feeds, feed, key, retry)
     # opaque: keeps Prefect from searching the arguments for results of other tasks
     submit: Any = load_object.submit
     futures = [submit(planned.obj.uri, opaque(db), opaque(client), opaque(planned)) for planned in tasks]
@@ -158,10 +248,10 @@ def _load(db: Database, feeds: Sequence[Feed]) -> list[Result]:
     return results
 
 
-def _build(db: Database, feeds: Sequence[Feed]) -> tuple[list[NodeResult], list[str]]:
+def _build(db: Database, feeds: Sequence[Feed], rebuild: Rebuild) -> tuple[list[NodeResult], list[str]]:
     """Returns the results of the nodes, and the failure that left none, if any."""
     try:
-        return build(db, opaque(feeds)), []
+        return build(db, opaque(feeds), rebuild), []
     except BuildError as error:
         return error.nodes, []
     except (MediaError, psycopg.Error) as error:
@@ -179,6 +269,26 @@ def _publish(
         for node in nodes
     ]
     create_table_artifact(states, "nightly-dbt-nodes", "Result of each dbt node")
+
+
+def _fail_if_a_parameter_is_unknown() -> None:
+    """Fails the flow run that this process was started for, if the flow lacks one of its parameters.
+
+    Prefect compares the names before the flow begins, and would end the process with a traceback.
+    """
+    run = runtime.flow_run
+    if not os.environ.get("PREFECT__FLOW_RUN_ID") or run.flow_name != nightly.name:
+        return
+    known = nightly.parameters.properties
+    unknown = ", ".join(sorted(run.parameters.keys() - known.keys()))
+    if unknown:
+        message = f"the nightly flow has no parameter {unknown}; its parameters are: {', '.join(known)}"
+        with get_client(sync_client=True) as client:
+            client.set_flow_run_state(run.id, Failed(message=message), force=True)
+        raise Abort(message)
+
+
+_fail_if_a_parameter_is_unknown()
 
 
 def serve(cron: str = "0 5 * * *") -> None:
@@ -203,13 +313,14 @@ def serve(cron: str = "0 5 * * *") -> None:
 
 def _serve(cron: str) -> None:
     # by module, because a path would have to be below the current directory
-    nightly.serve(name="nightly", cron=cron, limit=1, entrypoint_type=EntrypointType.MODULE_PATH)
+    deployment: Any = nightly.to_deployment("nightly", cron=cron, entrypoint_type=EntrypointType.MODULE_PATH)
+    # nightly.serve() would not tell the flow run's process its id: see _fail_if_a_parameter_is_unknown()
+    serve_deployments(deployment, limit=1)
 
 
 def _login() -> tuple[str, Path]:
     """Returns the server's login, USER:PASSWORD, and the file that holds it, readable by this user only."""
     home = PREFECT_HOME.value()
-    home.mkdir(parents=True, exist_ok=True)
     (home / "prefect.db").touch()
     (home / "prefect.db").chmod(0o600)  # an older server created it readable for everyone
     file = home / "media-serve-login"

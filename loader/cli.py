@@ -19,7 +19,9 @@ import typer
 
 from loader import console, progress
 from loader.agency import clients, cpms, users
+from loader.database import libpq
 from loader.database.connection import connect, require_tables
+from loader.database.copy import copy_database, drop_command, shell_commands
 from loader.database.embedded import Embedded
 from loader.database.migrate import migrate as apply_schema
 from loader.errors import MediaError, one_sentence
@@ -29,13 +31,15 @@ from loader.ingestion.load import WORKERS
 from loader.ingestion.load import load as load_objects
 from loader.names import counted
 from loader.nightly.status import status as read_status
-from loader.project import feeds_file
+from loader.project import feeds_file, require_directory
 
 SETTINGS: dict[str, Any] = {
     "no_args_is_help": True,
     "pretty_exceptions_enable": False,
     "context_settings": {"help_option_names": ["-h", "--help"]},
 }
+INTERRUPTED = 130
+"""Typer's exit code after Ctrl-C."""
 app = typer.Typer(help="Partner files in, billable figures out.", add_completion=False, **SETTINGS)
 clients_app = typer.Typer(help="The clients.", **SETTINGS)
 cpm_app = typer.Typer(help="Each client's CPM: the price of a thousand impressions.", **SETTINGS)
@@ -73,17 +77,18 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     try:
         app()
-    except (MediaError, psycopg.Error) as error:
+    except BrokenPipeError:  # `media rejects | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (MediaError, psycopg.Error, OSError) as error:
         console.fail(one_sentence(error))
         sys.exit(1)
     except UnicodeEncodeError:
         console.fail("an argument, a file name or MEDIA_PASSWORD is not valid UTF-8: write it in UTF-8")
         sys.exit(1)
-    except KeyboardInterrupt:
-        console.fail("interrupted")
-        sys.exit(1)
-    except BrokenPipeError:  # `media rejects | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except SystemExit as done:
+        if done.code != INTERRUPTED:
+            raise
+        console.exit_interrupted()
 
 
 @app.callback()
@@ -160,6 +165,7 @@ def transform(
 @app.command()
 def nightly() -> None:
     """Run the nightly flow once, in this process: load, then transform."""
+    _require_prefect_home()
     with redirect_stderr(sys.stdout):  # Prefect's log lines are not failures
         from flows.nightly import nightly as flow
         from loader.nightly.outcome import NightlyError
@@ -178,9 +184,19 @@ def nightly() -> None:
         raise typer.Exit(1)
 
 
+def _require_prefect_home() -> None:
+    """Raises MediaError if Prefect, which is not imported yet, will not be able to write its files."""
+    home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect")
+    try:
+        require_directory("PREFECT_HOME", home.expanduser())
+    except RuntimeError as error:
+        raise MediaError("this user has no home directory: set PREFECT_HOME") from error
+
+
 @app.command()
 def serve(cron: Annotated[str, typer.Option(help="The schedule, in UTC.")] = "0 5 * * *") -> None:
     """Run the nightly flow on a schedule until stopped."""
+    _require_prefect_home()
     from flows.nightly import serve as run
 
     try:
@@ -393,7 +409,8 @@ def db_start() -> None:
     address = (
         embedded.address(server) or f"none, because another program uses port {server.port} of 127.0.0.1"
     )
-    console.say(f"for tools that do not support sockets: {address}")
+    console.say(f"for administration by programs that do not support sockets, as the superuser: {address}")
+    console.say("for BI tools: create a login that sees only what it should, as docs/access.md describes")
 
 
 @db_app.command("stop")
@@ -411,3 +428,17 @@ def db_psql(context: typer.Context) -> None:
             raise MediaError("psql is not on PATH: install the PostgreSQL client")
         done = subprocess.run([program, *context.args], env=db.environ(), check=False)
     raise typer.Exit(1 if done.returncode else 0)
+
+
+@db_app.command("copy")
+def db_copy(name: str) -> None:
+    """Copy the database, to develop in the copy."""
+    embedded = None if libpq.variables_set() else Embedded()
+    with console.open_database() as db:
+        copy_database(db, name)
+        if embedded:
+            embedded.start()  # the variables below name its socket, so it must keep running
+        console.say(f"created {name}, a copy of {db.env['PGDATABASE']}; to work on it, run in your shell:")
+        for command in shell_commands(db, name):
+            console.say(command)
+        console.say(f"to drop it: {drop_command(db, name)}")

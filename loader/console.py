@@ -4,36 +4,46 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, astuple, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+import psutil  # type: ignore[import-untyped]
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from loader.database.choice import database
 from loader.database.connection import Database
+from loader.database.waits import reporting_waits
 from loader.errors import MediaError
 
 TABLE_ROWS = 1_000
 
 
 @contextmanager
-def open_database(to_stderr: bool = False) -> Iterator[Database]:
-    """Yields the command's database and prints which one it is, on stderr if stdout is for programs."""
+def open_database(to_stderr: bool = False, report: Callable[[str], None] | None = None) -> Iterator[Database]:
+    """Yields the command's database and prints which one it is, on stderr if stdout is for programs.
+
+    If the command has to wait for another session, says so in the same way, or calls `report`.
+    """
+    write = fail if to_stderr else say
     with database() as db:
-        print(db.description, file=sys.stderr if to_stderr else sys.stdout, flush=True)
-        yield db
+        write(db.description)
+        with reporting_waits(db, report or write):
+            yield db
 
 
 def on_one_line(text: object) -> str:
     """Returns the text on one line, with control characters escaped, so that it is safe to print."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
+    shown = str(text)
+    return shown if shown.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in shown)
 
 
 def fail(sentence: str) -> None:
@@ -44,6 +54,17 @@ def fail(sentence: str) -> None:
 def say(sentence: str) -> None:
     """Prints a line on stdout."""
     print(on_one_line(sentence), flush=True)
+
+
+def exit_interrupted() -> NoReturn:
+    """Says so and ends the process with exit code 1, even if threads wait for S3 or for a lock."""
+    sys.stdout.flush()
+    print("interrupted", file=sys.__stderr__, flush=True)  # `media nightly` redirects sys.stderr
+    if all(one.daemon or one is threading.current_thread() for one in threading.enumerate()):
+        sys.exit(1)
+    for child in psutil.Process().children():  # the server that Prefect starts if none is configured
+        child.terminate()
+    os._exit(1)
 
 
 def print_json(value: Any) -> None:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from errno import EDQUOT, ENOENT, ENOSPC
+from errno import EACCES, EDQUOT, ENOENT, ENOSPC, EPERM, EROFS
+
+import psycopg
 
 NO_SPACE = (ENOSPC, EDQUOT, ENOENT)  # without a usable directory, tempfile raises ENOENT
+NOT_ALLOWED = (EACCES, EPERM, EROFS)
+READ_ONLY = (
+    "the server is read-only (a standby, or default_transaction_read_only is on):"
+    " connect to the primary server, or turn the setting off"
+)
 
 
 class MediaError(Exception):
@@ -22,7 +29,13 @@ class ContentError(MediaError):
 def one_sentence(error: Exception) -> str:
     """Returns an error's message on one line; names PostgreSQL or the machine if the error is theirs."""
     text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+        return READ_ONLY
     if isinstance(error, OSError):
-        remedy = "free space in TMPDIR, then load again" if error.errno in NO_SPACE else "load again"
+        remedy = "run this again"
+        if error.errno in NO_SPACE:
+            remedy = "free space in TMPDIR, or set it to another directory, then run this again"
+        elif error.errno in NOT_ALLOWED:
+            remedy = "give the user who runs this command access to it"
         return f"the machine that runs the loader failed ({text}): {remedy}"
     return text if isinstance(error, MediaError) else f"PostgreSQL: {text}"

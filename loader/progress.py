@@ -70,9 +70,6 @@ class _LineProgress(load.Progress):
             self.rows += rows
             self.show()
 
-    def waiting(self, sentence: str) -> None:
-        say(sentence)
-
     def finished(self, task: Task, result: Result) -> None:
         self.advanced(task.obj, task.obj.size, 0)
         self.objects_done += 1

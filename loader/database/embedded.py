@@ -129,7 +129,8 @@ class Embedded:
             return os.open(self.directory / name, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise MediaError(
-                f"cannot use {self.directory} for the embedded PostgreSQL: {error.strerror}"
+                f"cannot use {self.directory} for the embedded PostgreSQL ({error.strerror}):"
+                " give this user access, or set PGHOST and the other PG* variables to use another server"
             ) from error
 
 

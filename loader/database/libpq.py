@@ -33,11 +33,11 @@ def stripped(environment: Mapping[str, str]) -> dict[str, str]:
 
 @contextmanager
 def environment(env: Mapping[str, str]) -> Iterator[None]:
-    """Replaces the connection variables in os.environ with those of `env` for the length of the block.
+    """Replaces the connection variables in os.environ with `env` for the length of the block.
 
     Connection arguments are not enough: PGSERVICE, PGHOSTADDR and PGREQUIREAUTH affect every connection.
     """
-    before = {name: os.environ.pop(name) for name in KEYWORDS if name in os.environ}
+    before = {name: os.environ.pop(name) for name in {*KEYWORDS, *env} if name in os.environ}
     os.environ.update(env)
     try:
         yield

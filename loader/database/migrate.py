@@ -11,15 +11,17 @@ tests/python/test_releases.py fails if a step is missing.
 from __future__ import annotations
 
 import hashlib
+import re
 from functools import cache
 from pathlib import Path
 
 import psycopg
 
-from loader.errors import MediaError
+from loader.errors import READ_ONLY, MediaError
 
 SCHEMA = Path(__file__).parent / "schema"
 CATALOGUE = Path(__file__).parent / "catalogue.sql"
+DECLARED = re.compile(r"(?:^create table if not exists |\bset_view\(')media\.(\w+)", re.MULTILINE)
 FIRST_LOCK = 6_510_615_423  # an arbitrary number, shared by all first migrations
 LOCK_TIMEOUT = "5s"  # while we wait for a table, all other sessions queue behind us
 
@@ -30,12 +32,15 @@ def migrate(connection: psycopg.Connection, schema: Path = SCHEMA) -> bool:
     Raises MediaError, with nothing changed, if a table stays locked for longer than LOCK_TIMEOUT, if a
     privilege is missing, or if a file fails.
     """
+    require_writable(connection)
     try:
         with connection.transaction():
             connection.execute(f"set local lock_timeout = '{LOCK_TIMEOUT}'")
             _lock(connection)
             before = catalogue(connection)
             role = connection.execute("select current_setting('role')").fetchone()
+            # for 05_restored.sql
+            connection.execute("select set_config('media.declared', %s::text, true)", [declared(schema)])
             for file in sorted(schema.glob("*.sql")):
                 _apply(connection, file)
             # 00_roles.sql switched to the owner's role
@@ -53,6 +58,13 @@ def migrate(connection: psycopg.Connection, schema: Path = SCHEMA) -> bool:
             f" ({error.diag.message_primary}): migrate as {_owner(connection)}, who needs createrole, and the"
             " admin option on the media_ roles if another user created them"
         ) from error
+
+
+def require_writable(connection: psycopg.Connection) -> None:
+    """Raises MediaError if the server is read-only: for commands that lock before they write."""
+    parameters = ("in_hot_standby", "default_transaction_read_only")
+    if any(connection.info.parameter_status(name) == "on" for name in parameters):
+        raise MediaError(READ_ONLY)
 
 
 def is_current(connection: psycopg.Connection) -> bool:
@@ -84,12 +96,17 @@ def digest(schema: Path = SCHEMA) -> str:
 
 
 def _lock(connection: psycopg.Connection) -> None:
-    """Lets only one migration run at a time. Clients' logins cannot hold the lock: they may not lock the table."""
+    """Lets only one migration run at a time. Clients may not lock the table, so they cannot stop it."""
     exists = connection.execute("select to_regclass('media_ops.applied_schema') is not null").fetchone()
     if exists and exists[0]:
-        connection.execute("lock table media_ops.applied_schema in share row exclusive mode")
+        connection.execute("lock table media_ops.applied_schema in share update exclusive mode")
     else:
         connection.execute("select pg_advisory_xact_lock(%s)", [FIRST_LOCK])
+
+
+def declared(schema: Path = SCHEMA) -> list[str]:
+    """Returns the tables and views that the files declare in schema media; all others are dbt's."""
+    return [name for file in sorted(schema.glob("*.sql")) for name in DECLARED.findall(file.read_text())]
 
 
 def _apply(connection: psycopg.Connection, file: Path) -> None:

@@ -51,6 +51,7 @@ class Server:
             port=self.port,
             user=USER,
             dbname=dbname,
+            client_encoding="UTF8",
             autocommit=True,
         )
 

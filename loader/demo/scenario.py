@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import secrets
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,17 +18,18 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from moto.server import ThreadedMotoServer
+from psycopg import sql
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from loader.agency import clients, cpms
+from loader.agency import clients, cpms, users
 from loader.console import on_one_line, say
 from loader.database.choice import database
 from loader.database.connection import Database, connect
 from loader.database.embedded import Embedded, profile
 from loader.database.migrate import migrate
-from loader.database.server import DATABASE, Server
+from loader.database.server import DATABASE, LOOPBACK, Server
 from loader.demo import sample_data as demo_data
 from loader.errors import MediaError
 from loader.files.feeds import read_feeds
@@ -46,6 +48,8 @@ REMOVED_PREFIXES = ("AWS_", "BOTO_", "DBT_", "MEDIA_")
 """Environment variables with these prefixes are removed while the demo runs."""
 LATE_DAY, RESTATED_DAY, REPLACED_DAY = date(2025, 10, 8), date(2025, 10, 20), date(2025, 10, 21)
 NEW_CPM_DAY = date(2025, 10, 15)
+AGENCY_LOGIN, CLIENT_LOGIN = "agency_bi", "c1001"
+CLIENT_OF_LOGIN = "Aurora Travel"
 DIRTY_LINES = (
     f"{demo_data.LAST_DAY},Umbrella Ltd,Spring,Prospecting,Top,Banner,900,9,1,$20.00",
     f"{demo_data.LAST_DAY},Aurora Travel,Winter Sun,Prospecting,Top,Banner,12.5k,9,1,$20.00",
@@ -64,8 +68,9 @@ def demo(directory: Path = DIRECTORY) -> None:
         Scenario(db, s3, directory / "feeds.yml").run()
         _show_figures(db)
         _show_runs(db)
+        passwords = _create_logins(db)
         server = Embedded(directory).start()  # keeps running, for psql and BI tools
-    _print_next_steps(directory, server)
+    _print_next_steps(directory, server, passwords)
 
 
 @contextmanager
@@ -75,7 +80,9 @@ def _only_demo(directory: Path) -> Iterator[None]:
         directory.mkdir(parents=True, exist_ok=True)
         lock = (directory / "demo.lock").open("w")
     except OSError as error:
-        raise MediaError(f"cannot use {directory} for the demo: {error.strerror}") from error
+        raise MediaError(
+            f"cannot use {directory} for the demo ({error.strerror}): run it in a checkout of your own"
+        ) from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -132,10 +139,11 @@ def _s3() -> Iterator[S3Client]:
 
 
 def _reset(db: Database, directory: Path) -> None:
-    """Recreates the database, and writes the demo's feeds.yml and profiles.yml."""
+    """Recreates the database, drops its logins, and writes the demo's feeds.yml and profiles.yml."""
     with connect(Database(db.description, {**db.env, "PGDATABASE": "postgres"}), autocommit=True) as server:
         server.execute(f"drop database if exists {DATABASE} with (force)")
         server.execute(f"create database {DATABASE} template template0")
+        server.execute(f"drop role if exists {AGENCY_LOGIN}, {CLIENT_LOGIN}")
     (directory / "feeds.yml").write_text(demo_data.FEEDS, encoding="utf-8")
     (directory / "profiles.yml").write_text(profile(directory), encoding="utf-8")
 
@@ -321,6 +329,20 @@ def _show_runs(db: Database) -> None:
     _print_table("The rejected rows", ("file", "line", "reason", "explanation"), rejected)
 
 
+def _create_logins(db: Database) -> dict[str, str]:
+    """Creates a login for the agency's BI tool and one for a client; returns their passwords by login."""
+    passwords = {login: secrets.token_urlsafe(12) for login in (AGENCY_LOGIN, CLIENT_LOGIN)}
+    with connect(db) as connection:
+        connection.execute(
+            sql.SQL("create role {} login password {} in role media_reader").format(
+                sql.Identifier(AGENCY_LOGIN), sql.Literal(passwords[AGENCY_LOGIN])
+            )
+        )
+        client = clients.find_client(connection, CLIENT_OF_LOGIN)
+        users.add_user(connection, "ann@aurora.example", passwords[CLIENT_LOGIN], client, CLIENT_LOGIN)
+    return passwords
+
+
 def _key(uri: str) -> str:
     return uri.removeprefix(f"s3://{demo_data.BUCKET}/")
 
@@ -344,11 +366,10 @@ def _cell(value: object) -> str:
     return f"{value:,}" if isinstance(value, int | Decimal) else on_one_line(value)
 
 
-def _print_next_steps(directory: Path, server: Server) -> None:
+def _print_next_steps(directory: Path, server: Server, passwords: Mapping[str, str]) -> None:
     variables = server.environment() | {"MEDIA_FEEDS": str(directory / "feeds.yml")}
     settings = " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items())
     profiles = f"--profiles-dir {shlex.quote(_short(directory))}"
-    address = Embedded(directory).address(server)
     say("")
     say("The demo's database keeps running. To explore it, run in the checkout")
     say(f"  export {settings}")
@@ -358,8 +379,13 @@ def _print_next_steps(directory: Path, server: Server) -> None:
     say("  .venv/bin/media rejects         for the rejected rows, as delivered")
     say(f"  .venv/bin/dbt docs generate {profiles} && .venv/bin/dbt docs serve {profiles}")
     say("                                  for all tables and columns, with their lineage")
-    if address:
-        say(f"Connect a BI tool to {address}")
+    if server.listens:
+        say(f"Connect a BI tool to {LOOPBACK}, port {server.port}, database {DATABASE}, schema media, as")
+        say(f"  {AGENCY_LOGIN}, password {passwords[AGENCY_LOGIN]} (the agency: sees all clients), or")
+        say(f"  {CLIENT_LOGIN}, password {passwords[CLIENT_LOGIN]} ({CLIENT_OF_LOGIN}: sees its own rows)")
+        say("Logins of your own: docs/access.md")
+    else:
+        say(f"BI tools cannot connect, because another program uses port {server.port} of {LOOPBACK}.")
     say("To stop the database: .venv/bin/python -m loader.demo stop (the next demo starts with a new one)")
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterable, Iterator
+from contextlib import suppress
 from datetime import date, datetime
 from decimal import Decimal
+from itertools import accumulate
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -147,22 +149,27 @@ def _key_date(text: str | None, date_format: str) -> date | None:
     """Parses a date in a key, as YYYYMMDD, YYYY-MM-DD or in the feed's format; None if it is not a date."""
     if text is None:
         return None
-    for candidate, candidate_format in ((re.sub(r"\D", "", text), "%Y%m%d"), (text, date_format)):
-        try:
-            if candidate_format != "%Y%m%d" or len(candidate) == 8:
-                return datetime.strptime(candidate, candidate_format).date()
-        except ValueError:
-            continue
+    digits = re.sub(r"\D", "", text)
+    with suppress(ValueError):
+        if len(digits) == 8:
+            return date.fromisoformat(digits)
+    with suppress(ValueError):
+        return datetime.strptime(text, date_format).date()
     return None
 
 
-def feed_of(feeds: Iterable[Feed], bucket: str, key: str) -> Feed | None:
-    """Returns the feed that an object belongs to, or None. Raises FeedsError if it matches two feeds."""
-    found = [feed for feed in feeds if feed.bucket == bucket and feed.match(key)]
-    if len(found) > 1:
-        names = " and ".join(feed.name for feed in found)
-        raise FeedsError(f"s3://{bucket}/{key} matches the feeds {names}: make a key_pattern more specific")
-    return found[0] if found else None
+class FeedFinder:
+    """Finds the feeds of a key by the folders above it, in a time that does not grow with the feeds."""
+
+    def __init__(self, feeds: Iterable[Feed]) -> None:
+        self._by_location = {feed.location: feed for feed in feeds}
+
+    def matches(self, bucket: str, key: str) -> dict[str, KeyMatch]:
+        """Returns the match of each feed that an object matches, by the feed's name; two are an error."""
+        above, bucket_root = key.split("/")[:-1], f"s3://{bucket}/"
+        folders = accumulate(above, lambda folder, name: f"{folder}{name}/", initial=bucket_root)
+        feeds = filter(None, map(self._by_location.get, folders))
+        return {feed.name: match for feed in feeds if (match := feed.match(key))}
 
 
 def read_feeds(path: Path) -> tuple[Feed, ...]:

@@ -24,8 +24,8 @@ from loader.ingestion.ledger import (
     end_run,
     latest_runs,
     object_lock,
+    retracted_run,
     run_in_force,
-    update_last_modified,
     update_run,
 )
 from loader.ingestion.s3 import ObjectReader, S3Object, open_object
@@ -88,18 +88,14 @@ def ingest(
     client: S3Client,
     task: Task,
     on_progress: OnProgress = lambda *_: None,
-    on_wait: Callable[[str], None] = lambda _: None,
 ) -> Result:
-    """Loads one object, unless another loader has just done so; failures are Results, never raised.
-
-    Waits while another loader loads the object, after calling `on_wait` with a sentence that says so.
-    """
+    """Loads one object, unless another loader has just done so; failures are Results, never raised."""
     run: UUID | None = None
     try:
         with (
             connect(db, "media_loader", autocommit=True) as ledger,
             connect(db, "media_loader") as connection,
-            object_lock(connection, task.obj, on_wait) as transaction,
+            object_lock(connection, task.obj) as transaction,
         ):
             latest = latest_runs(ledger, task.obj.bucket, task.obj.key).get(task.obj.key)
             if latest and task.is_done(latest):
@@ -178,37 +174,47 @@ class _Attempt:
                 end_run(self.connection, self.run, {**end, **counts, **day})
             return _result(task, "loaded", message, self.run, covered.total(), len(rejects))
         except _SameContentError as same:
-            return self._record_same_content(same.run, same.sha256)
+            return self._record_same_content(same)
         except _RejectedRowsError as error:
             return _failed(self.connection, task, self.run, error, rejects)
         except _UnreadableError as error:
             try:
                 self._raise_if_same(error.sha256)
             except _SameContentError as same:
-                return self._record_same_content(same.run, same.sha256)
+                return self._record_same_content(same)
             return _failed(self.connection, task, self.run, error)
 
     def _raise_if_same(self, sha256: str) -> None:
+        if self.task.force:
+            return
         current = run_in_force(self.connection, self.task.obj)
-        if current and current[1] == sha256 and not self.task.force:
-            raise _SameContentError(current[0], sha256)
+        if current and current[1] == sha256:
+            raise _SameContentError(*current, f"same content as run {current[0]}")
+        if retracted := retracted_run(self.connection, self.task.obj, sha256):
+            run, day = retracted
+            again = f"`media load --key {self.task.obj.key}` loads it"
+            raise _SameContentError(
+                run, sha256, day, f"same content as run {run}, which was retracted: {again}"
+            )
 
-    def _record_same_content(self, current: UUID, sha256: str) -> Result:
-        message = f"same content as run {current}"
-        with self.connection.transaction():
-            current_day = update_last_modified(self.connection, current, self.task.obj.last_modified)
-            end = {"status": "success", "failure": None, "message": message, "sha256": sha256}
-            day = {"run_date": self.task.match.date or current_day}
-            end_run(self.connection, self.run, {**end, **day, "same_content_as": current})
-        return _result(self.task, "same", message, self.run)
+    def _record_same_content(self, same: _SameContentError) -> Result:
+        """Records the attempt only: the run in force keeps its last-modified.
+
+        Otherwise, copying all objects in place (to encrypt them again, say) could put an old file after its
+        correction.
+        """
+        end = {"status": "success", "failure": None, "message": str(same), "sha256": same.sha256}
+        day = {"run_date": self.task.match.date or same.run_date}
+        end_run(self.connection, self.run, {**end, **day, "same_content_as": same.run})
+        return _result(self.task, "same", str(same), self.run)
 
 
 class _SameContentError(Exception):
-    """Rolls the rows back, because the run in force has the same content."""
+    """Rolls the rows back, because the run in force, or one that was retracted, has the same content."""
 
-    def __init__(self, run: UUID, sha256: str) -> None:
-        super().__init__(run)
-        self.run, self.sha256 = run, sha256
+    def __init__(self, run: UUID, sha256: str | None, run_date: date, message: str) -> None:
+        super().__init__(message)
+        self.run, self.sha256, self.run_date = run, sha256, run_date
 
 
 class _UnreadableError(ContentError):

@@ -6,7 +6,7 @@ It also stores the feeds as feeds.yml declares them, because they determine whic
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -66,44 +66,41 @@ def keys_of_known_clients(
 
 
 @contextmanager
-def object_lock(
-    connection: psycopg.Connection, obj: S3Object, on_wait: Callable[[str], None] = lambda _: None
-) -> Iterator[str]:
+def object_lock(connection: psycopg.Connection, obj: S3Object) -> Iterator[str]:
     """Holds the object's lock in a transaction for the length of the block; yields the transaction's id.
 
-    While another loader holds it, calls `on_wait` with a sentence that names that loader. Raises MediaError after
-    WAIT_SECONDS.
+    Waits while another loader holds it; raises MediaError after WAIT_SECONDS.
     """
     names = [obj.bucket, obj.key]
     with connection.transaction():
-        yield _locked(connection, obj, on_wait)
+        yield _locked(connection, names)
         connection.execute(
             "delete from media_ops.objects_loading where bucket = %s and object_key = %s", names
         )
 
 
-def _locked(connection: psycopg.Connection, obj: S3Object, on_wait: Callable[[str], None]) -> str:
-    """Takes the object's lock and returns the transaction's id."""
-    names, waited = [obj.bucket, obj.key], ""
+def _locked(connection: psycopg.Connection, names: list[str]) -> str:
+    """Takes the lock of the object with this bucket and key; returns the transaction's id."""
     give_up = time.monotonic() + WAIT_SECONDS
     while True:
         found = connection.execute("select media_ops.lock_object(%s, %s)::text", names).fetchone()
         if found and found[0]:
             return str(found[0])
-        holder = connection.execute(LOADER, names).fetchone()
-        loader = f"{holder[0]} of {holder[1]} (pid {holder[2]})" if holder else "another loader"
-        since = f" since {holder[3]:%H:%M:%S} UTC" if holder else ""
         if time.monotonic() > give_up:
-            raise MediaError(
-                f"{loader} has been loading it{since}, and we gave up waiting: end that session, or load it later"
-            )
-        if waited != (waited := f"{obj.uri}: waiting for {loader}, which is loading it{since}"):
-            on_wait(waited)
+            raise MediaError(_busy(connection.execute(LOADER, names).fetchone()))
 
 
-def begin_run(
-    connection: psycopg.Connection, feed: Feed, obj: S3Object, day: date, transaction: str
-) -> UUID:
+def _busy(loader: tuple[Any, ...] | None) -> str:
+    if loader is None:
+        return "another loader has been loading it for an hour: end its session, or load the object later"
+    program, login, pid, since = loader
+    return (
+        f"{program} of {login} (pid {pid}) has been loading it since {since:%Y-%m-%d %H:%M} UTC, and we gave"
+        " up waiting: end that session, or load the object later"
+    )
+
+
+def begin_run(connection: psycopg.Connection, feed: Feed, obj: S3Object, day: date, transaction: str) -> UUID:
     """Inserts the run as failed, "interrupted", so that a crash leaves a correct record; returns its id.
 
     `transaction` is that of object_lock(), which needs another connection than this one.
@@ -144,17 +141,6 @@ def update_run(connection: psycopg.Connection, run: UUID, values: Mapping[str, A
     _write(connection, run, values, sql.SQL(""))
 
 
-def update_last_modified(connection: psycopg.Connection, run: UUID, last_modified: datetime) -> date:
-    """Updates a run whose content was delivered again with a new last-modified; returns its run_date."""
-    found = connection.execute(
-        "update media.ingestion_logs set last_modified = %s where id = %s returning run_date",
-        [last_modified, run],
-    ).fetchone()
-    assert found is not None
-    day: date = found[0]
-    return day
-
-
 def retract_run(connection: psycopg.Connection, run: UUID) -> bool:
     """Marks a run as retracted; returns whether it was not retracted before."""
     changed = connection.execute(
@@ -173,15 +159,34 @@ def _write(connection: psycopg.Connection, run: UUID, values: Mapping[str, Any],
     connection.execute(statement, {**values, "run": run})
 
 
-def run_in_force(connection: psycopg.Connection, obj: S3Object) -> tuple[UUID, str | None] | None:
-    """Returns the id and sha256 of the run in force of the object's key; None if there is none."""
+def run_in_force(connection: psycopg.Connection, obj: S3Object) -> tuple[UUID, str | None, date] | None:
+    """Returns the id, sha256 and run_date of the run in force of the object's key; None if there is none."""
     return connection.execute(
         """
-        select run_id, sha256 from media_ops.runs_that_count
-        where bucket = %s and object_key = %s
-        order by run_number desc limit 1
+        select runs.run_id, runs.sha256, logs.run_date
+        from media_ops.runs_that_count as runs
+        inner join media.ingestion_logs as logs on runs.run_id = logs.id
+        where runs.bucket = %s and runs.object_key = %s
+        order by runs.run_number desc limit 1
         """,
         [obj.bucket, obj.key],
+    ).fetchone()
+
+
+def retracted_run(connection: psycopg.Connection, obj: S3Object, sha256: str) -> tuple[UUID, date] | None:
+    """Returns the id and run_date of the key's latest run with this content, if it was retracted."""
+    return connection.execute(
+        """
+        select id, run_date
+        from (
+            select id, run_date, retracted_at from media.ingestion_logs
+            where bucket = %s and object_key = %s and sha256 = %s
+                and status = 'success' and same_content_as is null
+            order by run_number desc limit 1
+        ) as latest
+        where retracted_at is not null
+        """,
+        [obj.bucket, obj.key, sha256],
     ).fetchone()
 
 

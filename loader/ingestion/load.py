@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ import psycopg
 from loader.agency.clients import known_clients
 from loader.database.connection import Database, connect, require_tables
 from loader.errors import MediaError
-from loader.files.feeds import Feed, feed_of
+from loader.files.feeds import Feed, FeedFinder, KeyMatch
 from loader.ingestion.ingest import Result, Task, ingest
 from loader.ingestion.ledger import LatestRun, keys_of_known_clients, latest_runs, sync_feeds
 from loader.ingestion.s3 import S3Object, connect_s3, list_objects
@@ -31,9 +31,6 @@ class Progress:
 
     def advanced(self, obj: S3Object, position: int, rows: int) -> None:
         """Called while an object is read: its bytes read so far, the rows staged since the last call."""
-
-    def waiting(self, sentence: str) -> None:
-        """Called when an object waits for another loader, with a sentence that names it."""
 
     def finished(self, task: Task, result: Result) -> None:
         """Called once per object, with its result."""
@@ -59,11 +56,24 @@ def load(
     if dry_run:
         return results + [Result(t.feed.name, t.obj.uri, "planned", "would be loaded") for t in tasks]
     progress.planned(tasks)
-    with ThreadPoolExecutor(max(1, min(workers, len(tasks)))) as pool:
-        done = pool.map(lambda task: ingest(db, client, task, progress.advanced, progress.waiting), tasks)
+    interrupted = False
+
+    def advanced(obj: S3Object, position: int, rows: int) -> None:
+        if interrupted:
+            raise KeyboardInterrupt
+        progress.advanced(obj, position, rows)
+
+    pool = ThreadPoolExecutor(max(1, min(workers, len(tasks))))
+    try:
+        done = pool.map(lambda task: ingest(db, client, task, advanced), tasks)
         for task, result in zip(tasks, done, strict=True):
             results.append(result)
             progress.finished(task, result)
+    except BaseException:
+        interrupted = True
+        raise
+    finally:
+        pool.shutdown(wait=not interrupted, cancel_futures=True)
     return results
 
 
@@ -93,12 +103,20 @@ def plan(
         if not dry_run:
             sync_feeds(connection, feeds)
         selector = _Selector(connection, key is not None, retry)
+        finder = FeedFinder(feeds)
+        ambiguous: dict[str, Result] = {}
         for one in chosen:
             try:
                 for obj in _list_feed(client, one, key):
-                    _add_task(obj, one, feeds, selector, tasks, failures)
+                    matches = finder.matches(obj.bucket, obj.key)
+                    if len(matches) > 1 and one.name in matches:
+                        rivals = [each.name for each in feeds if each.name in matches]
+                        ambiguous.setdefault(obj.uri, _ambiguous(one, obj, rivals))
+                    elif one.name in matches and (task := selector.task(one, obj, matches[one.name])):
+                        tasks.append(task)
             except MediaError as error:
                 failures.append(Result(one.name, one.location, "failed", str(error), failure="outside"))
+    failures += ambiguous.values()
     if key is not None and not tasks and not failures:
         raise MediaError(
             f"no object {key} matches a feed: check the key, and the feed's location and key_pattern"
@@ -108,7 +126,7 @@ def plan(
 
 
 class _Selector:
-    """Looks up the latest run of each object, and decides whether to load the object again (`force`)."""
+    """Decides whether an object has to be loaded, by the latest run of its key."""
 
     def __init__(self, connection: psycopg.Connection, by_key: bool, retry: str | None) -> None:
         self._connection = connection
@@ -118,12 +136,18 @@ class _Selector:
         self._clients = known_clients(connection) if retry == "clients" else {}
         self._retried: dict[str, frozenset[str]] = {}
 
-    def latest_run(self, obj: S3Object) -> LatestRun | None:
+    def task(self, feed: Feed, obj: S3Object, match: KeyMatch) -> Task | None:
+        """Returns the task to load the object; None if there is nothing to do."""
         if obj.bucket not in self._latest:
             self._latest[obj.bucket] = latest_runs(self._connection, obj.bucket)
-        return self._latest[obj.bucket].get(obj.key)
+        last = self._latest[obj.bucket].get(obj.key)
+        force = self._force(obj, last)
+        if not force and last is not None and last.knows(obj):
+            return None
+        return Task(feed, obj, match, force, last)
 
-    def force(self, obj: S3Object, last: LatestRun | None) -> bool:
+    def _force(self, obj: S3Object, last: LatestRun | None) -> bool:
+        """Returns whether to load the object again even if its content is the same."""
         if self._by_key or last is None or not last.waits or self._retry is None:
             return self._by_key
         if self._retry == "clients" and obj.bucket not in self._retried:
@@ -131,28 +155,9 @@ class _Selector:
         return self._retry == "all" or obj.key in self._retried[obj.bucket]
 
 
-def _add_task(
-    obj: S3Object,
-    feed: Feed,
-    feeds: Sequence[Feed],
-    selector: _Selector,
-    tasks: list[Task],
-    failures: list[Result],
-) -> None:
-    match = feed.match(obj.key)
-    if match is None:
-        return
-    try:
-        feed_of(feeds, obj.bucket, obj.key)
-    except MediaError as error:
-        if all(failure.uri != obj.uri for failure in failures):
-            failures.append(Result(feed.name, obj.uri, "failed", str(error), failure="outside"))
-        return
-    last = selector.latest_run(obj)
-    force = selector.force(obj, last)
-    if not force and last is not None and last.knows(obj):
-        return
-    tasks.append(Task(feed, obj, match, force, last))
+def _ambiguous(feed: Feed, obj: S3Object, names: Iterable[str]) -> Result:
+    message = f"{obj.uri} matches the feeds {' and '.join(names)}: make a key_pattern more specific"
+    return Result(feed.name, obj.uri, "failed", message, failure="outside")
 
 
 def _list_feed(client: S3Client, feed: Feed, key: str | None) -> list[S3Object]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 
 from loader.database.connection import Database, connect, require_tables
+from loader.database.migrate import require_writable
 from loader.errors import MediaError, one_sentence
 from loader.ingestion.ingest import Result
 from loader.names import counted
@@ -42,8 +43,8 @@ class NightlyLock:
             self._connection.execute("select 1")
         except psycopg.Error as error:
             raise NightlyError(
-                "the connection that holds the lock of the nightly flow was ended, so another nightly flow may have"
-                f" started: run `media nightly` again ({one_sentence(error)})"
+                "the connection that holds the lock of the nightly flow was ended, so another nightly flow"
+                f" may have started: run `media nightly` again ({one_sentence(error)})"
             ) from error
 
 
@@ -55,8 +56,11 @@ def only_nightly_flow(db: Database) -> Iterator[NightlyLock]:
     """
     with closing(connect(db, "media_loader")) as connection:
         require_tables(connection)
+        require_writable(connection)
         try:
-            connection.execute("lock table media_ops.nightly_flow_lock in exclusive mode nowait")
+            # not nowait: another login can hold it for a moment, with a statement that is then refused
+            connection.execute("set local lock_timeout = '3s'")
+            connection.execute("lock table media_ops.nightly_flow_lock in exclusive mode")
         except psycopg.errors.LockNotAvailable as error:
             raise NightlyError(
                 f"another nightly flow is still running on this database{_holder(db)}: this one did nothing"
@@ -66,7 +70,9 @@ def only_nightly_flow(db: Database) -> Iterator[NightlyLock]:
 
 def _holder(db: Database) -> str:
     """Describes the session that holds the lock of the nightly flow."""
-    with closing(connect(db, autocommit=True)) as connection:  # as the login: it may see when its sessions began
+    with closing(
+        connect(db, autocommit=True)
+    ) as connection:  # as the login: it may see when its sessions began
         found = connection.execute((SQL / "nightly_lock_holder.sql").read_bytes()).fetchone()
     if found is None:
         return ""
@@ -74,13 +80,9 @@ def _holder(db: Database) -> str:
     return f" ({program} of {login}, pid {pid}" + (f", since {since:%Y-%m-%d %H:%M} UTC)" if since else ")")
 
 
-def days_recomputed(db: Database, nodes: Sequence[NodeResult]) -> int:
+def days_recomputed(nodes: Sequence[NodeResult]) -> int:
     """Returns the number of days, (client, date) pairs, in this build's work list."""
-    if all((node.name, node.status) != (WORK_LIST, "success") for node in nodes):
-        return 0  # the list in the database is from another build
-    with closing(connect(db, "media_transformer", autocommit=True)) as connection:
-        found = connection.execute("select count(*) from media_models.int_days_to_rebuild").fetchone()
-    return int(found[0]) if found else 0
+    return sum(node.rows or 0 for node in nodes if (node.name, node.status) == (WORK_LIST, "success"))
 
 
 def failures(results: Sequence[Result], nodes: Sequence[NodeResult]) -> list[str]:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import psycopg
 
+from loader.nightly.models import model_query
+
 SQL = Path(__file__).parent / "sql"
 
 
@@ -67,11 +69,7 @@ def status(connection: psycopg.Connection, limit: int = 20) -> Status:
 
 def days_waiting(connection: psycopg.Connection) -> int:
     """Returns how many days, (client, date) pairs, the next `media transform` recomputes."""
-    view = connection.execute("select to_regclass('media_models.int_days_compared')::text").fetchone()
-    found = connection.execute(
-        b"select count(*) from media_models.int_days_compared where has_changed"
-        if view and view[0]
-        else (SQL / "days_waiting.sql").read_bytes()
-    ).fetchone()
+    query = (SQL / "days_waiting.sql").read_text().format(int_days_staged=model_query("int_days_staged"))
+    found = connection.execute(query.encode()).fetchone()
     assert found is not None
     return int(found[0])

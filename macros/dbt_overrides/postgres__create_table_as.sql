@@ -5,8 +5,14 @@
 {% macro postgres__create_table_as(temporary, relation, sql) -%}
     {%- set is_mart = not temporary and model.path.startswith('marts/') and config.get('materialized') == 'incremental' -%}
     {%- set is_synced = is_mart and config.get('incremental_strategy') == 'sync' -%}
-    {%- if is_synced and config.get('contract').enforced -%}
-        {{ create_synced_mart(relation, sql) }}
+    {%- set client_keys = [] -%}
+    {%- for column in model.columns.values() -%}
+        {%- for constraint in column.constraints if not temporary and refers_to_clients(constraint) -%}
+            {%- do client_keys.append(constraint) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {%- if config.get('contract').enforced and (is_synced or client_keys) -%}
+        {{ create_keyed_table(relation, sql) }}
     {%- else -%}
         {{ dbt.postgres__create_table_as(temporary, relation, sql) }}
     {%- endif -%}

@@ -11,7 +11,8 @@
         from pg_attribute where attrelid = '{{ relation }}'::regclass and attnum > 0 and not attisdropped
     {%- endset -%}
     {%- set changes = [] -%}
-    {%- for name, description in run_query(existing).rows if description != wanted.get(name, description) | trim -%}
+    {#- only columns that the model names: another login may have added one with a name that is SQL #}
+    {%- for name, description in run_query(existing).rows if name in wanted and description != wanted[name] | trim -%}
         {%- set object = 'column ' ~ relation ~ '.' ~ adapter.quote(name) if name else relation.type ~ ' ' ~ relation -%}
         {%- do changes.append('comment on ' ~ object ~ ' is ' ~ postgres_escape_comment(wanted[name] | trim)) -%}
     {%- endfor -%}

@@ -1,7 +1,7 @@
 {#- Renames a table or view as dbt does it when it swaps one for a new one, but without making readers wait. -#}
 {% macro postgres__rename_relation(from_relation, to_relation) -%}
-    {%- set statement = 'alter ' ~ from_relation.type ~ ' ' ~ from_relation ~ ' rename to ' ~ adapter.quote(to_relation.identifier) -%}
+    {%- set change = 'alter table ' ~ from_relation ~ ' rename to ' ~ adapter.quote(to_relation.identifier) -%}
     {% call statement('rename_relation') -%}
-    {{ change_when_free(from_relation, statement) }}
+    {{ change_when_free(from_relation, change) }}
     {%- endcall %}
 {%- endmacro %}

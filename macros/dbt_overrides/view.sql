@@ -4,7 +4,6 @@
 {% materialization view, adapter='postgres' %}
     {%- set existing_relation = load_cached_relation(this) -%}
     {%- set target_relation = this.incorporate(type='view') -%}
-    {%- set wanted = this.incorporate(path={'identifier': 'wanted_view'}) -%}
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
     {%- if existing_relation is not none and not existing_relation.is_view -%}
@@ -18,16 +17,21 @@
         select media_ops.run_when_free('media_ops.views_lock', 'lock table media_ops.views_lock in exclusive mode');
         do $create_view$
         declare
+            search_path constant text := current_setting('search_path');
             query text;
+            found text;
         begin
-            create view {{ wanted }} as (
+            create temporary view wanted_view as (
             {{ sql }}
             );
-            query := pg_get_viewdef('{{ wanted }}'::regclass);
-            drop view {{ wanted }};
+            perform set_config('search_path', 'pg_catalog', true); -- so that the queries name every schema
+            query := pg_get_viewdef('pg_temp.wanted_view'::regclass);
+            found := pg_get_viewdef(to_regclass('{{ target_relation }}'));
+            perform set_config('search_path', search_path, true);
+            drop view pg_temp.wanted_view;
             if to_regclass('{{ target_relation }}') is null then
                 execute 'create view {{ target_relation }} as ' || query;
-            elsif query is distinct from pg_get_viewdef(to_regclass('{{ target_relation }}')) then
+            elsif query is distinct from found then
                 perform media_ops.run_when_free(
                     '{{ target_relation }}', 'create or replace view {{ target_relation }} as ' || query, '1 minute', '1 second'
                 );

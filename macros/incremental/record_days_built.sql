@@ -31,6 +31,7 @@
     update {{ built }} as days_built
     set
         fingerprint = own_list.fingerprint, staged_run_ids = own_list.staged_run_ids,
+        live_run_ids = own_list.live_run_ids, cpm = own_list.cpm,
         aliases_fingerprint = own_list.aliases_fingerprint, built_at = now() at time zone 'utc'
     from own_list
     where

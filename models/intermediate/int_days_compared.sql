@@ -1,5 +1,4 @@
--- Compares every day with what it was last built from. Days that differ have to be rebuilt. `media status` counts them.
-{{ config(grants={'select': ['media_loader']}) }}
+-- Compares every day with what it was last built from. Days that differ have to be rebuilt.
 
 with days as (
     select * from {{ ref('int_days_fingerprinted') }}

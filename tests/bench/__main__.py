@@ -10,12 +10,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench import dashboard, loading, marts, nightly
+from tests.bench import dashboard, keys, loading, marts, nightly
 from tests.bench.environment import Bench, running_bench
 from tests.bench.sample import FEEDS, Sample
 from tests.bench.table import Fact, Line, print_table
 
-PARTS = ("load", "memory", "build", "nightly", "names", "dashboard")
+PARTS = ("load", "memory", "keys", "build", "nightly", "names", "dashboard")
 
 
 def main() -> int:
@@ -52,6 +52,8 @@ def _measured(bench: Bench, chosen: argparse.Namespace, parts: list[str]) -> Ite
         yield from loading.measure(bench, sample, chosen.runs, workers)
     if "memory" in parts:
         yield from loading.measure_memory(bench, sample)
+    if "keys" in parts:
+        yield from keys.measure(bench, chosen.runs)
     if "build" in parts:
         yield from marts.measure(bench, sample, chosen.runs)
     if "nightly" in parts:

@@ -31,7 +31,7 @@ GRANTS: Grants = {
         for who in ("client", "portal", "reader")
     ),
     *(("media.clients", f"media_{who}", "SELECT") for who in ("client", "portal", "reader", "loader")),
-    ("media.clients", "media_transformer", "REFERENCES SELECT"),
+    ("media.clients", "media_transformer", "SELECT"),
     *(
         (f"media.users.{column}", f"media_{who}", "SELECT")
         for column in USER_COLUMNS
@@ -50,11 +50,15 @@ GRANTS: Grants = {
     ),
     ("media_ops.lock_object(text,text)", "media_loader", "EXECUTE"),
     ("media_ops.run_when_free(regclass,text,interval,interval)", "media_transformer", "EXECUTE"),
+    ("media_ops.can_do_more_than_build()", "media_transformer", "EXECUTE"),
+    ("media_ops.others_can_build()", "media_transformer", "EXECUTE"),
+    ("media_ops.unexpected_objects(jsonb)", "media_transformer", "EXECUTE"),
     ("media_ops.nightly_flow_lock", "media_loader", "DELETE"),
     ("media_ops.marts_lock", "media_transformer", "DELETE"),
     ("media_ops.views_lock", "media_transformer", "DELETE"),
     ("media_ops.objects_loading", "media_loader", "DELETE INSERT SELECT"),
     ("media_ops.days_built", "media_transformer", "DELETE INSERT SELECT UPDATE"),
+    ("media_ops.days_built", "media_loader", "SELECT"),
     *(("media_ops.feeds", f"media_{who}", "INSERT SELECT UPDATE") for who in ("loader", "transformer")),
     ("media_ops.rejected_rows", "media_loader", "INSERT SELECT"),
     ("media_ops.run_days", "media_loader", "INSERT SELECT"),
@@ -63,9 +67,7 @@ GRANTS: Grants = {
     *(("schema media", f"media_{who}", "USAGE") for who in ("client", "portal", "reader", "loader")),
     ("schema media", "media_transformer", "CREATE USAGE"),
     *(("schema media_ops", f"media_{who}", "USAGE") for who in ("loader", "portal", "transformer")),
-    ("schema media_models", "media_loader", "USAGE"),
     ("schema media_models", "media_transformer", "CREATE USAGE"),
-    ("media_models.int_days_compared", "media_loader", "SELECT"),
     ("media_ops.first_visible_client()", "media_client", "EXECUTE"),
     *(
         (f"media_ops.{which}()", "media_portal", "EXECUTE")
@@ -86,7 +88,7 @@ GRANTS: Grants = {
             "protect_mart(regclass)",
             "refresh_statistics()",
             "touch_updated_at()",
-            "validate_client_key(regclass)",
+            "add_client_key(regclass,name,name)",
         )
     ),
 }

@@ -71,12 +71,14 @@ def paired_attempts(model: Model, tables: Tables) -> list[tuple[Attempt, dict[st
 def summary_of_log(log: Mapping[str, Any]) -> tuple[Any, ...]:
     """Returns what is compared of a row of ingestion_logs."""
     again, retracted = log["same_content_as"] is not None, log["retracted_at"] is not None
-    return log["status"], log["failure"], log["records_loaded"], again, retracted
+    outcome = log["status"], log["failure"], log["records_loaded"], again, retracted
+    return *outcome, log["last_modified"]
 
 
 def summary_of_attempt(attempt: Attempt) -> tuple[Any, ...]:
     """Returns the same of an attempt."""
-    return attempt.status, attempt.failure, len(attempt.rows), attempt.same_as is not None, attempt.retracted
+    again, modified = attempt.same_as is not None, attempt.object.last_modified.replace(tzinfo=None)
+    return attempt.status, attempt.failure, len(attempt.rows), again, attempt.retracted, modified
 
 
 def check_loaded(model: Model, tables: Tables) -> None:

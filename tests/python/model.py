@@ -56,7 +56,6 @@ class Attempt:
 
     feed: str  # the feed's identity, its location
     object: Object
-    last_modified: datetime  # updated by a later attempt that finds the same content
     sha256: str = ""
     status: str = "failed"
     failure: str | None = "outside"  # the next plain load tries again; "content" waits for --retry
@@ -68,9 +67,14 @@ class Attempt:
     key_client: str | None = None
 
     @property
+    def staged(self) -> bool:
+        """Whether its content was staged, by this run."""
+        return self.status == "success" and self.same_as is None
+
+    @property
     def counts(self) -> bool:
         """Section 4, rule 1."""
-        return self.status == "success" and self.same_as is None and not self.retracted
+        return self.staged and not self.retracted
 
 
 @dataclass(frozen=True)
@@ -214,7 +218,7 @@ class Model:
                 tasks.append((obj, self.feeds[matched[0]], matched[1], forced))
         tasks.sort(key=lambda task: (task[0].last_modified, task[0].key.encode()))
         for obj, chosen, match, forced in tasks:
-            attempt = Attempt(chosen["location"], obj, obj.last_modified)
+            attempt = Attempt(chosen["location"], obj)
             if obj.key not in outage:
                 self.ingest(attempt, chosen, match.groupdict(), forced)
             self.attempts.append(attempt)
@@ -224,7 +228,7 @@ class Model:
         self, run: Attempt, feed: Mapping[str, Any], groups: Mapping[str, str | None], forced: bool
     ) -> None:
         """Loads one object completely, or none of it."""
-        modified, current = run.last_modified.date(), self.in_force(run.object)
+        modified, current = run.object.last_modified.date(), self.in_force(run.object)
         key_client = groups.get(feed["client"].get("key_group", ""))
         run.key_client = self.known_clients().get(folded(key_client)) if key_client else None
         run.failure = "content"
@@ -233,10 +237,13 @@ class Model:
         try:
             content = decompressed(run.object.content)
             run.sha256 = hashlib.sha256(content).hexdigest()
-            if current and current.sha256 == run.sha256 and not forced:
-                run.status, run.failure, run.same_as = "success", None, current
-                current.last_modified = run.last_modified
-                run.run_date = date.fromisoformat(key_date) if key_date else current.run_date
+            earlier = [a for a in self.history(run.object) if a.staged and a.sha256 == run.sha256]
+            same = current if current and current.sha256 == run.sha256 else None
+            if not same and earlier and earlier[-1].retracted:  # only --key loads it again
+                same = earlier[-1]
+            if same and not forced:
+                run.status, run.failure, run.same_as = "success", None, same
+                run.run_date = date.fromisoformat(key_date) if key_date else same.run_date
                 return
             rows, run.rejects = read(content, feed, self.known_clients(), key_client, modified)
             check_share(rows, run.rejects, Fraction(str(feed.get("max_rejected", "0.10"))))
@@ -260,7 +267,7 @@ class Model:
     def live_runs(self, client: str, on: date) -> list[Attempt]:
         """Returns the runs whose rows are live for a client and day."""
         latest = [a for a in self.attempts if a is self.in_force(a.object)]
-        ordered = sorted(latest, key=lambda a: (a.last_modified, a.object.key.encode()))
+        ordered = sorted(latest, key=lambda a: (a.object.last_modified, a.object.key.encode()))
         redelivery = {feed["location"]: feed.get("redelivery", "replace") for feed in self.feeds.values()}
         by_key = {feed["location"]: "key_group" in feed["client"] for feed in self.feeds.values()}
         live = []

@@ -126,6 +126,15 @@ def test_a_pooled_connection_does_not_keep_its_user_after_a_transaction(agency: 
             assert rows(connection, "daily_metrics") == []
 
 
+def test_the_portal_has_no_user_after_a_rollback_to_a_savepoint(agency: Agency) -> None:
+    ann = agency.user("ann@acme.example")
+    with agency.connection("portal") as connection, connection.transaction():
+        with connection.transaction(force_rollback=True):
+            connection.execute("select set_config('app.current_user_id', %s, true)", [ann])
+            assert rows(connection, "campaigns") == agency.rows_as_owner("campaigns", "Acme")
+        assert rows(connection, "campaigns") == []
+
+
 @pytest.mark.parametrize("mode", ["force_generic_plan", "force_custom_plan"])
 def test_a_prepared_statement_uses_the_current_user_each_time(agency: Agency, mode: str) -> None:
     ann, gus = agency.user("ann@acme.example"), agency.user("gus@globex.example")

@@ -101,11 +101,11 @@ def test_functions_search_temporary_objects_last_and_only_some_run_as_their_owne
             """
         ).fetchall()
     assert {name for name, definer, _, _ in found if definer} == {
-        *("visible", "sign_in", "refresh_statistics", "validate_client_key"),
+        *("visible", "sign_in", "refresh_statistics", "add_client_key"),
         *(f"{end}_visible_{what}" for end in ("first", "last") for what in ("client", "user")),
     }
     for name, _, settings, owner in found:
-        assert (settings, owner) == (["search_path=pg_catalog, pg_temp"], "agency_owner"), name
+        assert (settings[0], owner) == ("search_path=pg_catalog, pg_temp", "agency_owner"), name
 
 
 def test_bi_users_see_only_the_tables_that_they_may_read(agency: Agency) -> None:

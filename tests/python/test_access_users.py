@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import subprocess
 from itertools import count
+from typing import Any, Literal
 
+import argon2
 import psycopg
 import pytest
 from access import PASSWORD, PROTECTED, Agency, password_set, rows
 from conftest import MEDIA
 
+from loader.agency import users
 from loader.agency.users import verify_password
 from loader.project import CHECKOUT
 
@@ -102,6 +105,50 @@ def test_only_enabled_users_with_the_right_password_can_sign_in(agency: Agency) 
             ("", PASSWORD),
         ]:
             assert verify_password(connection, email, password) is None, (email, password)
+
+
+@pytest.mark.parametrize("email", ["ann@acme.example", "nobody@acme.example", "gone@acme.example"])
+def test_signing_in_computes_one_hash_for_any_address(
+    agency: Agency, monkeypatch: pytest.MonkeyPatch, email: str
+) -> None:
+    """So its time does not tell whether an address is known."""
+    hashed: list[str] = []
+
+    class Counting(argon2.PasswordHasher):
+        def hash(self, *given: Any, **named: Any) -> str:
+            hashed.append("hash")
+            return super().hash(*given, **named)
+
+        def verify(self, *given: Any) -> Literal[True]:
+            hashed.append("verify")
+            return super().verify(*given)
+
+    monkeypatch.setattr(users, "HASHER", Counting())
+    with agency.connection("portal") as connection:
+        assert verify_password(connection, email, "wrong") is None
+    assert len(hashed) == 1
+
+
+def test_no_password_reaches_a_log(agency: Agency) -> None:
+    """The server logs every statement meanwhile."""
+    with agency.server.connect("agency") as connection:
+        connection.execute("alter system set log_statement = 'all'")
+        connection.execute("select pg_reload_conf()")
+        try:
+            with password_set("pass-word-in-clear"):
+                added = agency.product.run(
+                    "users", "add", new_email(), "--client", "Acme", "--login", "logged_bi"
+                )
+            with agency.connection("portal") as portal:
+                verify_password(portal, "ann@acme.example", "pass-word-in-clear")
+        finally:
+            connection.execute("alter system reset log_statement")
+            connection.execute("select pg_reload_conf()")
+    log = (agency.directory / "cluster" / "run" / "postgres.log").read_text()
+    assert "create role" in log.lower() or "logged_bi" in log
+    assert "pass-word-in-clear" not in log + added.stdout + added.stderr
+    agency.product.query("update media.users set database_login = null where database_login = 'logged_bi'")
+    agency.product.query("drop role logged_bi")
 
 
 def test_a_user_that_cannot_be_added_is_reported_in_one_sentence(agency: Agency) -> None:

@@ -21,9 +21,10 @@ import psycopg
 import pytest
 import typer
 from conftest import MEDIA, S3, Media
+from faults import wait_for
 
 from loader import cli
-from loader.database.connection import Database
+from loader.database.connection import Database, connect
 from loader.project import CHECKOUT
 
 FEEDS = r"""
@@ -36,7 +37,7 @@ feeds:
 """
 FILE = "Date,Advertiser,Campaign,Imps\n2025-01-02,Acme,Spring,1000\n2025-01-02,Zeta,Spring,7\n"
 # Tested separately: the demo in test_demo.py, the others below.
-TESTED_SEPARATELY = {"demo", "serve", "db start", "db stop"}
+TESTED_SEPARATELY = {"demo", "serve", "db start", "db stop", "db copy"}
 
 
 def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
@@ -163,6 +164,7 @@ def test_the_embedded_server_is_started_used_and_stopped(short_directory: Path) 
     try:
         output = run("db", "start")
         run("migrate")
+        assert "for BI tools: create a login" in output and "docs/access.md" in output
         address = next(word for word in output.split() if word.startswith("postgresql://"))
         with psycopg.connect(address) as connection:
             assert connection.execute("select count(*) from media.clients").fetchone() == (0,)
@@ -171,6 +173,10 @@ def test_the_embedded_server_is_started_used_and_stopped(short_directory: Path) 
             host=settings["PGHOST"], port=settings["PGPORT"], user=settings["PGUSER"]
         ) as connection:
             assert connection.info.dbname == "media"
+        run("db", "stop")
+        copied = run("db", "copy", "dev")  # also starts the server, and keeps it running
+        env |= dict(re.findall(r"^export (\w+)=(.+)$", copied, re.MULTILINE))
+        assert "/dev as media\nnothing to change" in run("migrate")
     finally:
         assert "stopped" in run("db", "stop")
     assert "was not running" in run("db", "stop")
@@ -187,8 +193,49 @@ def answer(address: str, login: str | None, **headers: str) -> tuple[int, str | 
         return response.status, response.getheader("Access-Control-Allow-Origin")
 
 
-def test_the_flow_runs_on_its_schedule_until_stopped(database: Database, tmp_path: Path) -> None:
-    env = database.environ() | {"HOME": f"{tmp_path}", "PREFECT_HOME": f"{tmp_path / 'prefect'}"}
+def flow_run_fails(client: Any, deployment: Any, **parameters: object) -> str:
+    """Runs the served flow with these parameters; returns the failure message."""
+    run = client.create_flow_run_from_deployment(deployment.id, parameters=parameters)
+    wait_for("the end of the flow run", lambda: client.read_flow_run(run.id).state.is_final())
+    state = client.read_flow_run(run.id).state
+    assert state.is_failed(), state
+    return str(state.message)
+
+
+def cancel_a_flow_run(client: Any, deployment: Any, database: Database, lock: str) -> None:
+    """Cancels a flow run that waits for a lock; its statement must end although the lock is still held."""
+    from prefect.states import Cancelling
+
+    with connect(database) as holder, connect(database, autocommit=True) as other:
+        holder.execute(lock.encode())
+        blocked = "select count(*) from pg_stat_activity where %s = any(pg_blocking_pids(pid))"
+
+        def is_blocking() -> bool:
+            return other.execute(blocked, [holder.info.backend_pid]).fetchone() != (0,)
+
+        run = client.create_flow_run_from_deployment(deployment.id)
+        wait_for("a blocked statement", is_blocking)
+        client.set_flow_run_state(run.id, Cancelling())
+        wait_for("the end of the statement", lambda: not is_blocking())
+        wait_for("the end of the flow run", lambda: client.read_flow_run(run.id).state.is_final())
+        assert client.read_flow_run(run.id).state.is_cancelled()
+
+
+def test_the_flow_is_served_with_parameters_and_cancels_until_stopped(
+    database: Database, s3: S3, tmp_path: Path
+) -> None:
+    from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
+
+    s3.bucket()
+    s3.put("ttd/2025-01-02.csv", FILE)
+    feeds = tmp_path / "feeds.yml"
+    feeds.write_text(FEEDS)
+    env = (
+        database.environ() | dict(s3.env) | {"HOME": f"{tmp_path}", "PREFECT_HOME": f"{tmp_path / 'prefect'}"}
+    )
+    env |= {"MEDIA_FEEDS": f"{feeds}", "PREFECT_RUNNER_POLL_FREQUENCY": "1"}
+    env |= {"DBT_TARGET_PATH": f"{tmp_path / 'target'}", "DBT_LOG_PATH": f"{tmp_path / 'logs'}"}
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -213,12 +260,44 @@ def test_the_flow_runs_on_its_schedule_until_stopped(database: Database, tmp_pat
     assert answer(address, login, Origin=address)[1] == address
     files = ("media-serve-login", "prefect.db")
     assert [(tmp_path / "prefect" / file).stat().st_mode & 0o077 for file in files] == [0, 0]
-    process.terminate()
+    api = {PREFECT_API_URL: f"{address}/api", PREFECT_API_AUTH_STRING: login}
+    try:
+        with temporary_settings(api), get_client(sync_client=True) as client:
+            deployment = client.read_deployment_by_name("nightly/nightly")
+            sentence = (
+                "the nightly flow has no parameter re-build, typo; its parameters are: feed, key, retry,"
+            )
+            assert sentence in flow_run_fails(client, deployment, typo=1, **{"re-build": 2})
+            assert "feeds.yml has no feed nope" in flow_run_fails(client, deployment, feed="nope")
+            for table in ("media.staging_media_raw", "media_ops.days_built"):  # COPY, dbt
+                lock = f"lock table {table} in access exclusive mode"
+                cancel_a_flow_run(client, deployment, database, lock)
+    finally:
+        process.terminate()
     try:
         output += process.communicate(timeout=60)[0]
     finally:
         process.kill()
     assert "nightly" in output and "Traceback" not in output
+    # the processes of the two cancelled runs ended before Prefect killed them
+    assert len(re.findall("^interrupted$|Flow run was cancelled", output, re.MULTILINE)) >= 2
+
+
+def test_a_directory_that_cannot_be_written_is_named_with_the_variable_to_set(
+    command: Callable[..., str], tmp_path: Path
+) -> None:
+    command("migrate")
+    (tmp_path / "file").touch()
+    nowhere = f"{tmp_path / 'file' / 'x'}"  # not even root can create it
+    for variable, name in {
+        "DBT_TARGET_PATH": "transform",
+        "DBT_LOG_PATH": "transform",
+        "DBT_PROFILES_DIR": "transform",
+        "PREFECT_HOME": "nightly",
+    }.items():
+        output = command(name, expect=1, **{variable: nowhere})
+        assert nowhere in output and f"set {variable} to" in output
+    assert "set PREFECT_HOME to" in command("serve", expect=1, PREFECT_HOME=nowhere)
 
 
 def test_an_argument_that_is_not_utf_8_is_reported_in_one_sentence(command: Callable[..., str]) -> None:

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from pooler import pooled
 
 from loader.database import binaries
 from loader.database.choice import database
@@ -156,3 +157,20 @@ def test_a_login_that_may_not_migrate_gets_an_error(empty_database: Database, se
     owner = Database(empty_database.description, {**empty_database.env, "PGUSER": "owner_of_all"})
     with connect(owner) as connection, pytest.raises(MediaError, match="owner_of_all may not"):
         migrate(connection)
+
+
+@pytest.mark.parametrize("by_transaction", [True, False], ids=["transaction mode", "session mode"])
+def test_a_pooler_has_to_keep_a_connection_for_the_session(
+    server: Server, database: Database, by_transaction: bool
+) -> None:
+    with pooled(server, by_transaction) as port:
+        env = {**database.env, "PGHOST": "127.0.0.1", "PGPORT": f"{port}"}
+        behind = Database("the pooler", env)
+        if not by_transaction:
+            with connect(behind, "media_loader", autocommit=True) as connection:
+                assert connection.execute("select current_user").fetchone() == ("media_loader",)
+            return
+        with pytest.raises(
+            MediaError, match=f"the pooler at 127.0.0.1:{port} gives each transaction another"
+        ):
+            connect(behind)

@@ -6,6 +6,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 from conftest import MEDIA
 
@@ -13,7 +14,7 @@ from loader.database.choice import database
 from loader.database.connection import connect
 from loader.database.embedded import Embedded
 from loader.demo.sample_data import DAYS
-from loader.demo.scenario import DIRECTORY
+from loader.demo.scenario import AGENCY_LOGIN, CLIENT_LOGIN, DIRECTORY
 from loader.project import CHECKOUT
 
 UNUSABLE_ENVIRONMENT = {
@@ -51,6 +52,18 @@ def figures(query: str) -> list[tuple[object, ...]]:
         return connection.execute(query.encode()).fetchall()
 
 
+def visible_clients(port: str, login: str, passwords: dict[str, str]) -> list[str]:
+    """Returns the clients whose figures a BI tool with this login sees; it is no superuser."""
+    with psycopg.connect(
+        host="127.0.0.1", port=port, dbname="media", user=login, password=passwords[login]
+    ) as connection:
+        assert connection.execute("select current_setting('is_superuser')").fetchone() == ("off",)
+        query = """
+            select distinct clients.name from media.daily_metrics
+            inner join media.clients on clients.id = daily_metrics.client_id order by 1"""
+        return [name for (name,) in connection.execute(query)]
+
+
 def shown_in_the_readme() -> list[str]:
     """Returns the lines of the demo's output that README.md shows."""
     text = (CHECKOUT / "README.md").read_text(encoding="utf-8")
@@ -72,6 +85,17 @@ def test_the_demo_prints_each_night_and_leaves_correct_figures(output: str) -> N
         assert line in output
     assert "Traceback" not in output
     assert [line for line in shown_in_the_readme() if line not in output.splitlines()] == []
+
+    (port,) = re.findall(r"Connect a BI tool to 127.0.0.1, port (\d+), database media", output)
+    passwords = dict(re.findall(r"^  (\w+), password (\S+) \(", output, re.MULTILINE))
+    assert visible_clients(port, AGENCY_LOGIN, passwords) == [
+        "Aurora Travel",
+        "Café Zürich",
+        "Northwind Coffee",
+    ]
+    assert visible_clients(port, CLIENT_LOGIN, passwords) == ["Aurora Travel"]
+    assert passwords.keys() == {AGENCY_LOGIN, CLIENT_LOGIN}
+    assert Embedded(DIRECTORY).cluster.password not in output
 
     sums = "sum(impressions), sum(clicks), sum(conversions), sum({revenue}), sum(spend)"
     daily = figures(f"select {sums.format(revenue='conversion_revenue')} from media.daily_metrics")

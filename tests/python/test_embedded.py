@@ -240,7 +240,9 @@ def test_network_connections_need_the_password(embedded: Embedded) -> None:
 
 def test_other_users_have_no_access_to_private_files(embedded: Embedded) -> None:
     with embedded.lease() as server:
-        assert (embedded.directory / "password").stat().st_mode & 0o077 == 0
+        for name in ("password", "port", "lock"):
+            assert (embedded.directory / name).stat().st_mode & 0o077 == 0, name
+        assert embedded.directory.stat().st_mode & 0o066 == 0
         assert server.socket_directory.stat().st_mode & 0o077 == 0
         assert embedded.cluster.data.stat().st_mode & 0o077 == 0
 

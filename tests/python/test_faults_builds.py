@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -143,10 +145,12 @@ def test_loads_cpms_retractions_and_migrations_can_run_during_a_build(scenario: 
     scenario.load_and_build()
 
 
-def test_a_build_does_not_block_a_load(scenario: Scenario) -> None:
+def test_a_build_does_not_block_a_load_and_says_for_whom_it_waits(scenario: Scenario) -> None:
     with holding(scenario.product, MARTS_LOCK) as held:
         deliver(scenario, "a/1.csv", rows(30, "Summer"), 2)
         build = RunningCommand(scenario.product, "transform")
         build.wait_until_blocked(held)
-    build.finish()
+        time.sleep(4)  # it looks every 2 seconds
+    waits = rf"waiting for .* \(pid {held.info.backend_pid}, since \S+ UTC\)"
+    assert re.search(waits, build.finish())
     scenario.check_all()

@@ -6,12 +6,23 @@ The test holds a lock, so that the command blocks at the statement where it is t
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from conftest import S3
-from faults import RunningCommand, Scenario, copied_scenario, holding, rows, wait_for_sessions_to_end
+from faults import (
+    BLOCKED,
+    RunningCommand,
+    Scenario,
+    copied_scenario,
+    holding,
+    rows,
+    wait_for,
+    wait_for_sessions_to_end,
+)
+from product import Product
 
 from loader.database.server import Server
 
@@ -64,6 +75,39 @@ def test_a_killed_loader_leaves_a_correct_record_and_the_next_load_succeeds(scen
     scenario.expect_failed_load("a/1.csv")
     assert scenario.runs()[1:] == [("failed", "interrupted", "outside")] * 4
     assert len(product.query("select 1 from media.staging_media_raw")) == 20
+    scenario.load_and_build()
+
+
+def wait_for_unblocking(product: Product, pid: int) -> None:
+    wait_for("the end of the statement", lambda: not product.query(BLOCKED, pid)[0]["n"])
+
+
+def test_the_statement_of_a_killed_or_interrupted_command_ends_with_it(scenario: Scenario) -> None:
+    """The statement waits for a lock that the test holds until it has ended."""
+    product = scenario.product
+    scenario.put("a/1.csv", rows(30, "Summer"), 2)
+    for command, table in (("load", "media.staging_media_raw"), ("transform", "media_ops.days_built")):
+        if command == "transform":
+            product.load()
+            scenario.expect_load()
+        with holding(product, f"lock table {table} in access exclusive mode") as held:
+            running = RunningCommand(product, command)
+            running.wait_until_blocked(held)
+            running.kill()
+            wait_for_unblocking(product, held.info.backend_pid)
+        if command == "load":
+            wait_for_sessions_to_end(product)
+            scenario.expect_failed_load("a/1.csv")
+        with holding(product, f"lock table {table} in access exclusive mode") as held:
+            running = RunningCommand(product, command)
+            running.wait_until_blocked(held)
+            running.process.send_signal(signal.SIGINT)
+            out, err = running.process.communicate()
+            assert (running.process.returncode, err) == (1, "interrupted\n"), out
+            wait_for_unblocking(product, held.info.backend_pid)
+        if command == "load":
+            wait_for_sessions_to_end(product)
+            scenario.expect_failed_load("a/1.csv")
     scenario.load_and_build()
 
 
@@ -132,7 +176,8 @@ def is_recording(scenario: Scenario) -> bool:
     return bool(
         scenario.product.query(
             "select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like '%own_list%'"
-            " and pid in (select pid from pg_locks where relation = 'media_ops.marts_lock'::regclass and granted)"
+            " and pid in (select pid from pg_locks"
+            " where relation = 'media_ops.marts_lock'::regclass and granted)"
         )
     )
 

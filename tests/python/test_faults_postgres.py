@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -12,8 +13,10 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 import pytest
-from conftest import S3, SETTINGS, TEMPLATE, _database
+import yaml
+from conftest import MEDIA, S3, SETTINGS, TEMPLATE, _database
 from faults import (
+    FEED,
     RunningCommand,
     Scenario,
     copied_scenario,
@@ -30,6 +33,8 @@ from loader.database.connection import connect
 from loader.database.embedded import Embedded
 from loader.database.migrate import migrate
 from loader.database.server import Server
+from loader.errors import MediaError
+from loader.nightly.outcome import only_nightly_flow
 
 # These servers crash, so commits must be on disk.
 CRASH_SAFE_SETTINGS = {**SETTINGS, "fsync": "on"}
@@ -91,7 +96,7 @@ def test_loads_and_builds_recover_from_a_postgresql_crash(
         own.crash(how)
         pause.end()
         output = loader.finish(1)
-        assert KEY in output and "PostgreSQL: " in output
+        assert KEY in output and "PostgreSQL: " in output and "error ignored" not in output
         own.start()
         scenario.expect_failed_load(KEY)
 
@@ -106,6 +111,45 @@ def test_loads_and_builds_recover_from_a_postgresql_crash(
             held.close()
         own.start()
         scenario.load_and_build()
+
+
+@pytest.fixture
+def standby(own: OwnServer, short_directory: Path) -> Iterator[Server]:
+    """Yields a hot standby of the test's own server."""
+    copy = Embedded(short_directory / "standby", binaries.wheel(), CRASH_SAFE_SETTINGS)
+    data = copy.cluster.data
+    data.mkdir(mode=0o700, parents=True)
+    copy.directory.chmod(0o711)
+    (copy.directory / "password").write_text(own.embedded.cluster.password)
+    account = binaries.system_account() if os.geteuid() == 0 else None
+    if account:
+        os.chown(data, account.uid, account.gid)
+    source = own.server.environment()
+    options = ["-h", source["PGHOST"], "-p", source["PGPORT"], "-U", source["PGUSER"], "-D", data.name]
+    command = copy.programs / "pg_basebackup"
+    binaries.run(command, *options, "-R", "-c", "fast", cwd=copy.directory, account=account)
+    yield copy.start()
+    copy.stop()
+    shutil.rmtree(copy.directory)
+
+
+def test_on_a_standby_commands_read_and_say_that_they_cannot_write(
+    standby: Server, s3: S3, tmp_path: Path
+) -> None:
+    s3.bucket()
+    database = _database(standby, TEMPLATE)
+    feeds = tmp_path / "feeds.yml"
+    feeds.write_text(yaml.safe_dump({"feeds": {"a": FEED}}))
+    env = {**database.environ(), **s3.env, "MEDIA_FEEDS": f"{feeds}"}
+    for command in ("status", "load --dry-run", "clients list", "rejects"):
+        done = subprocess.run([MEDIA, *command.split()], env=env, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, ""), command
+    for command in ("migrate", "load", "transform", "clients add Acme"):
+        done = subprocess.run([MEDIA, *command.split()], env=env, capture_output=True, text=True)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+        assert done.stderr.startswith("the server is read-only"), done.stderr
+    with pytest.raises(MediaError, match="read-only"), only_nightly_flow(database):
+        pass
 
 
 def test_a_statement_timeout_fails_the_run_and_the_next_load_succeeds(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -170,8 +171,11 @@ def test_two_loaders_in_parallel_load_each_object_once(scenario: Scenario, proxy
     first.wait_until("half an object", lambda: pause.waiting == 1)
     second = RunningCommand(scenario.product, "load")
     second.wait_until("a session that waits for the object", lambda: bool(scenario.product.query(WAITING)))
+    time.sleep(2.5)  # the second says for whom it waits after 2 seconds
     pause.end()
     assert "20,000 rows loaded" in first.finish()
-    assert "0 rows loaded" in second.finish()
+    output = second.finish()
+    assert "0 rows loaded" in output
+    assert re.search(r"waiting for media of \S+ \(pid \d+, since \S+ UTC\)", output)
     scenario.expect_load()
     assert len(scenario.runs()) == 2

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from loader.errors import FeedsError
-from loader.files.feeds import Feed, feed_of, read_feeds
+from loader.files.feeds import Feed, FeedFinder, read_feeds
 
 EXAMPLE = r"""
 feeds:
@@ -93,10 +93,10 @@ def test_two_feeds_cannot_share_a_location_or_an_object(tmp_path: Path) -> None:
         read(tmp_path, EXAMPLE + other.replace("ttd/", "ttd"))
     feeds = read(tmp_path, EXAMPLE + other.replace("ttd/", ""))
     assert [feed.bucket for feed in feeds] == ["acme-drops"] * 2 and feeds[1].prefix == ""
-    with pytest.raises(FeedsError, match="ttd and other"):
-        feed_of(feeds, "acme-drops", "ttd/2024-01-05.csv")
-    assert feed_of(feeds, "acme-drops", "x/2024-01-05.csv") == feeds[1]
-    assert feed_of(feeds, "elsewhere", "x/2024-01-05.csv") is None
+    finder = FeedFinder(feeds)
+    assert finder.matches("acme-drops", "ttd/2024-01-05.csv").keys() == {"ttd", "other"}
+    assert finder.matches("acme-drops", "x/2024-01-05.csv").keys() == {"other"}
+    assert finder.matches("elsewhere", "x/2024-01-05.csv") == {}
 
 
 def test_the_date_and_client_are_read_from_a_key(tmp_path: Path) -> None:

@@ -263,6 +263,13 @@ class Histories(RuleBasedStateMachine):
         old, rows = self.one_sent(which)
         self.put(key or old, rows, packing, late)
 
+    @step(places=st.permutations(range(len(KEYS))))
+    def copy_in_place(self, places: list[int]) -> None:
+        """Every object is copied onto itself (to encrypt it again, say), in any order."""
+        for key in (KEYS[place] for place in places):
+            if obj := self.model.bucket.get((BUCKET, key)):
+                self.put_bytes(key, obj.content)
+
     # People change settings ---------------------------------------------------------------------------------
 
     @precondition(lambda self: len(self.model.clients) < 4)

@@ -9,7 +9,7 @@ import json
 import threading
 import zipfile
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import RFC_4122, UUID
@@ -101,15 +101,31 @@ def test_a_name_with_special_characters_is_loaded_as_it_is(product: Product) -> 
     assert odd in names
 
 
-def test_the_same_content_again_loads_nothing_and_updates_last_modified(product: Product) -> None:
+def test_the_same_content_again_loads_nothing_and_is_then_known(product: Product) -> None:
     product.put(KEY, GOOD, NOON)
     product.load()
     product.put(KEY, GOOD, LATER)
     product.load()
+    product.load()
     first, second = product.query(LOG)
     assert second["same_content_as"] == first["id"] and second["records_loaded"] == 0
-    assert first["last_modified"] == LATER.replace(tzinfo=None)
+    assert [run["last_modified"].day for run in (first, second)] == [NOON.day, LATER.day]
     assert len(product.query(STAGED)) == 2
+
+
+def test_copying_objects_in_place_does_not_put_a_file_after_its_correction(product: Product) -> None:
+    product.feeds({"ttd": {**FEED, "key_pattern": "csv$"}})
+    wrong, right = lines("2025-01-02,Acme,Spring,100"), lines("2025-01-02,Acme,Spring,8")
+    files = [("ttd/wrong.csv", wrong), ("ttd/corrected.csv", right)]
+    for hour, (key, content) in enumerate(files):
+        product.put(key, content, NOON + timedelta(hours=hour))
+    product.load()
+    product.transform()
+    for hour, (key, content) in enumerate(reversed(files)):  # the correction is copied first
+        product.put(key, content, LATER + timedelta(hours=hour))
+    product.load()
+    product.transform()
+    assert [row["impressions"] for row in product.query("select impressions from media.daily_metrics")] == [8]
 
 
 def test_the_same_content_again_has_the_run_date_of_the_run_in_force(product: Product) -> None:
@@ -235,6 +251,22 @@ def test_two_loaders_in_parallel_load_an_object_once(product: Product) -> None:
     assert len(product.query(STAGED)) == 2
 
 
+def test_a_loader_does_not_wait_for_another_one_forever(
+    product: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work(db: Any, client: Any, task: Any) -> None:
+        with connect(db) as connection, object_lock(connection, task.obj):
+            result = ingest(db, client, task)
+        assert (
+            result.status == "failed" and "another loader has been loading it for an hour" in result.message
+        )
+
+    monkeypatch.setattr("loader.ingestion.ledger.WAIT_SECONDS", 0)
+    product.put(KEY, GOOD, NOON)
+    _with_first_task(product, work)
+    assert product.query(LOG) == []
+
+
 def test_a_broken_connection_to_postgresql_leaves_a_failed_run(
     product: Product, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -300,8 +332,15 @@ def test_a_retraction_holds_until_the_key_is_loaded_with_key(product: Product) -
     product.load(retry=True)
     assert len(product.query(LOG)) == 1
     assert product.run("retract", "ffffffff", expect={1}).stderr.count("\n") == 1
+    product.put(KEY, GOOD, LATER)  # a copy in place
+    assert "which was retracted" in product.load().stdout
+    assert product.query("select 1 from media_ops.runs_that_count") == []
+    product.load()
     product.load(key=KEY)
-    assert product.query(LOG)[1]["same_content_as"] is None
+    assert [r["same_content_as"] for r in product.query(LOG)] == [None, run["id"], None]
+    product.put(KEY, GOOD, LATER + timedelta(hours=1))
+    assert "which was retracted" not in product.load().stdout
+    assert len(product.query("select 1 from media_ops.runs_that_count")) == 1
 
 
 def test_cpm_commands_report_which_days_they_reprice(product: Product) -> None:
@@ -445,8 +484,12 @@ def test_load_without_feeds_does_nothing(product: Product) -> None:
 def test_a_known_object_that_a_second_feed_matches_is_an_error(product: Product) -> None:
     product.put(KEY, GOOD, NOON)
     product.load()
+    product.put("ttd/2025-01-03.csv", lines("2025-01-03,Acme,Spring,1"), NOON)
+    product.put("other/2025-01-03.csv", lines("2025-01-03,Acme,Spring,1"), NOON)
     product.feeds({"ttd": FEED, "all": FEED | {"location": "s3://drops/"}})
-    assert "matches the feeds" in product.load(expect=(1,)).stderr
+    done = product.load(expect=(1,))
+    assert done.stderr.count("matches the feeds ttd and all") == done.stderr.count("\n") == 2
+    assert "loaded s3://drops/other/2025-01-03.csv" in done.stdout
 
 
 def test_a_name_shared_by_two_clients_matches_neither(product: Product) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from conftest import S3
+from faults import RunningCommand, holding
 from product import Product, fresh_product
 from test_transform import FEED, comparable, csv
 
@@ -288,3 +290,25 @@ def test_a_full_refresh_of_one_mart_gives_a_warning(
     assert "Run `dbt build --full-refresh` without -s" in capsys.readouterr().out
     assert product.dbt("build", "--full-refresh", "--exclude-resource-type", "unit_test")
     assert "without -s" not in capsys.readouterr().out
+
+
+def test_a_changed_table_hangs_no_dashboard_behind_an_open_reader(product: Product) -> None:
+    """A missing column is added, and a mart of materialization `table` is swapped, after the reader left."""
+    columns = "columns: [{name: spend, data_type: numeric}]"
+    (product.project / "models/marts/spends.yml").write_text(f"models:\n  - name: spends\n    {columns}\n")
+    (product.project / "models/marts/spends.sql").write_text(
+        "{{ config(materialized='table') }}\nselect spend::numeric as spend from {{ ref('daily_metrics') }}"
+    )
+    assert product.dbt("run", "-s", "spends")
+    product.query("alter table media.weekly_summaries drop column top_creatives")
+    for table in ("weekly_summaries", "spends"):
+        with holding(product, f"select * from media.{table}") as reader:
+            build = RunningCommand(product, "run", "-s", table, dbt=True)
+            build.wait_until_blocked(reader)
+            with product.connection() as other:
+                other.execute(b"set lock_timeout = '10s'")
+                for _ in range(10):  # several turns of the build
+                    other.execute(f"select * from media.{table}".encode())
+                    time.sleep(0.2)
+        build.finish()
+    product.query("select top_creatives from media.weekly_summaries")

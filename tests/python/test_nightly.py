@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import S3
@@ -12,6 +14,7 @@ from conftest import S3
 from loader.agency.clients import add_client
 from loader.database import libpq
 from loader.database.connection import Database, connect
+from loader.errors import MediaError
 from loader.ingestion.ingest import Result
 from loader.nightly.outcome import NightlyError, days_recomputed, markdown, message, only_nightly_flow
 from loader.nightly.transform import NodeResult
@@ -35,6 +38,7 @@ def nightly_database(
     feeds = tmp_path / "feeds.yml"
     feeds.write_text(FEEDS)
     monkeypatch.setenv("MEDIA_FEEDS", f"{feeds}")
+    monkeypatch.setenv("DBT_LOG_LEVEL_FILE", "none")  # dbt does not close its log when it runs again
     s3.bucket()
     with connect(database) as connection:
         add_client(connection, "Acme")
@@ -56,12 +60,20 @@ def test_a_broken_file_fails_the_flow_but_other_files_are_loaded_and_built(
         state = nightly(return_state=True)
         with get_client(sync_client=True) as client:
             artifacts = {one.key: f"{one.data}" for one in client.read_artifacts()}
+        backfill: Any = {"rebuild_from": "2025-01-02", "rebuild_to": "2025-01-02", "client": "acme"}
+        again = nightly(feed="ttd", key="ttd/2025-01-02.csv", **backfill, return_state=True)
+        with get_client(sync_client=True) as client:
+            pages = [one.data for one in client.read_artifacts() if one.key == "nightly"]
+    assert again.is_completed()
+    assert ["1 day (counted per client)" in f"{page}" for page in pages] == [True, True]
     assert state.is_failed()
     assert state.message and "s3://drops/ttd/2025-01-03.csv: " in state.message
     assert "2025-01-02.csv" not in state.message
     with connect(nightly_database) as connection:
         found = connection.execute("select sum(impressions), count(*) from media.daily_metrics").fetchone()
+        runs = connection.execute("select object_key from media.ingestion_logs order by 1").fetchall()
     assert found == (100, 1)
+    assert runs == [("ttd/2025-01-02.csv",), ("ttd/2025-01-02.csv",), ("ttd/2025-01-03.csv",)]
     assert "2025-01-02.csv (ttd): 1 row" in artifacts["nightly"]
     assert "1 day (counted per client)" in artifacts["nightly"]
     files = {row["uri"]: row["status"] for row in json.loads(artifacts["nightly-files"])}
@@ -69,6 +81,34 @@ def test_a_broken_file_fails_the_flow_but_other_files_are_loaded_and_built(
     nodes = {row["node"]: row for row in json.loads(artifacts["nightly-dbt-nodes"])}
     assert nodes["daily_metrics"]["state"] == "success"
     assert nodes["daily_metrics"]["seconds"] > 0
+
+
+@pytest.mark.parametrize(
+    ("parameters", "sentence"),
+    [
+        ({"feed": "nope"}, "feeds.yml has no feed nope; its feeds are: ttd"),
+        ({"feed": 5}, "feed is 5: give a text"),
+        ({"key": "ttd/nope.csv"}, "no object ttd/nope.csv matches a feed"),
+        ({"retry": "maybe"}, "retry is 'maybe': give true or false"),
+        ({"client": "Nobody"}, "there is no client Nobody"),
+        ({"rebuild_from": "2025-02-31"}, "rebuild_from is '2025-02-31', which is not a date"),
+        ({"rebuild_to": 20250131}, "rebuild_to is 20250131, which is not a date"),
+        (
+            {"rebuild_from": "2025-02-01", "rebuild_to": "2025-01-01"},
+            "the first day to rebuild, 2025-02-01, is later than the last, 2025-01-01",
+        ),
+    ],
+)
+def test_a_wrong_parameter_fails_the_flow_before_it_loads_anything(
+    nightly_database: Database, s3: S3, parameters: Any, sentence: str
+) -> None:
+    from flows.nightly import nightly
+
+    s3.put("ttd/2025-01-02.csv", GOOD)
+    with pytest.raises(MediaError, match=re.escape(sentence)):
+        nightly.fn(**parameters)
+    with connect(nightly_database) as connection:
+        assert connection.execute("select count(*) from media.ingestion_logs").fetchone() == (0,)
 
 
 def test_two_nightly_flows_never_overlap(nightly_database: Database, s3: S3) -> None:
@@ -83,11 +123,9 @@ def test_two_nightly_flows_never_overlap(nightly_database: Database, s3: S3) -> 
         pass
 
 
-def test_the_work_list_of_another_build_is_not_counted(nightly_database: Database) -> None:
-    assert days_recomputed(nightly_database, []) == 0
-    assert (
-        days_recomputed(nightly_database, [NodeResult("int_days_to_rebuild", "error", "x", 0.1, None)]) == 0
-    )
+def test_a_build_without_a_work_list_of_its_own_recomputed_no_days() -> None:
+    assert days_recomputed([]) == 0
+    assert days_recomputed([NodeResult("int_days_to_rebuild", "error", "x", 0.1, None, 7)]) == 0
 
 
 def test_markdown_and_html_in_a_key_are_escaped() -> None:

@@ -121,11 +121,13 @@ def test_reading_the_runs_of_a_bucket_uses_an_index(connection: psycopg.Connecti
     assert sum("idx_ingestion_logs_object" in line for line in lines) >= 2, lines
 
 
-def test_a_run_is_running_while_its_transaction_is(connection: psycopg.Connection, database: Database) -> None:
+def test_a_run_is_running_while_its_transaction_is(
+    connection: psycopg.Connection, database: Database
+) -> None:
     running = "select run_id::text from media_ops.running_runs"
     unfinished = {"failure": "outside", "finished_at": None}
     run(connection, "a", **unfinished, loading_transaction="3")  # long ago
-    run(connection, "a", **unfinished, loading_transaction=f"{2**62}")  # of the server that this was restored from
+    run(connection, "a", **unfinished, loading_transaction=f"{2**62}")  # of another server
     with connect(database) as loader:
         (transaction,) = loader.execute("select pg_current_xact_id()::text").fetchone() or ("",)
         latest = run(connection, "a", **unfinished, loading_transaction=transaction)

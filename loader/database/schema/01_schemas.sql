@@ -9,7 +9,6 @@ grant usage on schema media to media_loader, media_transformer, media_reader, me
 -- media_portal needs media_ops for media_ops.sign_in only.
 grant usage on schema media_ops to media_loader, media_transformer, media_portal;
 grant create on schema media to media_transformer;
-grant usage on schema media_models to media_loader; -- media status counts the days that wait for a build
 grant usage, create on schema media_models to media_transformer;
 
 -- In a database created before PostgreSQL 15, everyone may create objects in schema public. A function lower(varchar)

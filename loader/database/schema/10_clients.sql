@@ -40,43 +40,60 @@ end
 $$;
 
 grant select on media.clients to media_loader, media_transformer, media_reader;
-grant references on media.clients to media_transformer;
 
--- Checks a new mart's foreign key to clients in one pass, as the owner of clients. For a login of media_transformer,
--- PostgreSQL checks row by row, because clients has row-level security: about 2 seconds per million rows.
--- The owner must not run code that someone with fewer rights wrote, and planning a query evaluates the expressions of
--- a table's indexes, checks and statistics. A table with any of these, or with a key of another type, is not checked.
-create or replace function media_ops.validate_client_key(mart regclass) returns void
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+-- No role may create a foreign key to clients by itself. PostgreSQL checks a key with the cast of the referencing column's
+-- type, as the owner of the referenced table: whoever may create a type and such a key can run code as the owner.
+revoke references on media.clients from media_transformer;
+do $$
 declare
-    client_key name;
+    key record;
 begin
-    if (select relowner from pg_class where oid = mart) is distinct from 'media_transformer'::regrole then
-        return;
-    end if;
+    for key in
+        select conrelid::regclass as relation, conname
+        from pg_constraint
+        where
+            contype = 'f' and confrelid = 'media.clients'::regclass
+            and conpfeqop <> array['pg_catalog.=(uuid, uuid)'::regoperator::oid]
+    loop
+        execute format('alter table %s drop constraint %I', key.relation, key.conname);
+    end loop;
+end
+$$;
+
+-- Gives a table of dbt a foreign key to clients, if the column is a plain uuid, and checks the rows that are there. For
+-- a login of media_transformer, PostgreSQL would check them row by row, because clients has row-level security: about 2
+-- seconds per million rows. Planning the check evaluates the expressions of the table's indexes, checks and statistics,
+-- so a table that has any is not checked here, but by `validate constraint` as its own role.
+create or replace function media_ops.add_client_key(mart regclass, column_name name, constraint_name name) returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
     execute format('lock table %s in access exclusive mode', mart);
-    select pg_constraint.conname into client_key
-    from pg_constraint
-    join pg_class on pg_class.oid = pg_constraint.conrelid
-    join pg_attribute on pg_attribute.attrelid = pg_class.oid and pg_attribute.attnum = pg_constraint.conkey[1]
-    where
-        pg_constraint.conrelid = mart
-        and pg_constraint.contype = 'f'
-        and pg_constraint.confrelid = 'media.clients'::regclass
-        and pg_constraint.conpfeqop = array['pg_catalog.=(uuid, uuid)'::regoperator::oid]
-        and pg_attribute.atttypid = 'uuid'::regtype
-        and pg_class.relowner = 'media_transformer'::regrole
-        and pg_class.relkind = 'r'
-        and pg_class.relchecks = 0
-        and not pg_class.relhasindex
-        and not pg_class.relhasrules
-        and not pg_class.relrowsecurity
-        and not exists (select from pg_statistic_ext where pg_statistic_ext.stxrelid = mart)
-    limit 1;
-    if client_key is not null then
-        execute format('alter table %s validate constraint %I', mart, client_key);
+    if not exists (
+        select 1
+        from pg_class
+        join pg_attribute on pg_attribute.attrelid = pg_class.oid
+        where
+            pg_class.oid = mart and pg_class.relkind = 'r' and pg_class.relowner = 'media_transformer'::regrole
+            and pg_attribute.attname = column_name and pg_attribute.atttypid = 'uuid'::regtype
+    ) then
+        raise insufficient_privilege using
+            message = format('%s.%s cannot refer to clients: only a uuid of a table of media_transformer can', mart, column_name);
+    end if;
+    execute format(
+        'alter table %s add constraint %I foreign key (%I) references media.clients (id) '
+        'on update cascade on delete restrict not valid', mart, constraint_name, column_name
+    );
+    if exists (
+        select 1
+        from pg_class
+        where
+            pg_class.oid = mart and pg_class.relchecks = 0 and not pg_class.relhasindex and not pg_class.relhasrules
+            and not pg_class.relhassubclass and not pg_class.relrowsecurity
+            and not exists (select 1 from pg_statistic_ext where pg_statistic_ext.stxrelid = mart)
+    ) then
+        execute format('alter table %s validate constraint %I', mart, constraint_name);
     end if;
 end
 $$;
-revoke all on function media_ops.validate_client_key(regclass) from public;
-grant execute on function media_ops.validate_client_key(regclass) to media_transformer;
+revoke all on function media_ops.add_client_key(regclass, name, name) from public;
+grant execute on function media_ops.add_client_key(regclass, name, name) to media_transformer;

@@ -50,8 +50,9 @@ $$;
 revoke all on function media_ops.lock_object(text, text) from public;
 grant execute on function media_ops.lock_object(text, text) to media_loader;
 
--- Runs a statement that needs a lock on a relation. Waits in turns of a second, because other sessions queue behind
--- one that waits: with a pause between the turns, those that only read get through. Gives up after `at_most`.
+-- Runs a statement that needs a lock on a relation. Waits in turns, because other sessions queue behind one that waits:
+-- with a pause between the turns, those that only read get through. A turn is a little longer than deadlock_timeout,
+-- after which PostgreSQL looks for deadlocks and stops an autovacuum that is in the way. Gives up after `at_most`.
 create or replace function media_ops.run_when_free(
     relation regclass, statement text, at_most interval default '1 hour', pause interval default '0'
 ) returns void
@@ -60,13 +61,16 @@ declare
     began constant timestamptz := clock_timestamp();
     holders text;
 begin
+    perform set_config(
+        'lock_timeout', format('%sms', 500 + 1000 * extract(epoch from current_setting('deadlock_timeout')::interval)), true
+    );
     loop
         begin
             execute statement;
             return;
         exception when lock_not_available then
             if clock_timestamp() > began + at_most then
-                select string_agg(format('%s (pid %s of %s)', program, pid, login), ' and ') into holders
+                select string_agg(concat(program, ' (pid ', pid, ' of ' || login, ')'), ' and ') into holders
                 from (
                     select distinct
                         pg_locks.pid,

@@ -52,7 +52,7 @@ comment on column media.ingestion_logs.object_uri is 's3://bucket/key.';
 comment on column media.ingestion_logs.etag is 'The object''s ETag.';
 comment on column media.ingestion_logs.version_id is 'The object''s version, in a versioned bucket.';
 comment on column media.ingestion_logs.last_modified is
-'The object''s last-modified time in S3, UTC; updated when the same content is delivered again.';
+'The object''s last-modified time in S3 when this attempt read it, UTC.';
 comment on column media.ingestion_logs.size_bytes is 'Its size in S3, in bytes.';
 comment on column media.ingestion_logs.sha256 is 'The SHA-256 of its decompressed content.';
 comment on column media.ingestion_logs.feed is 'The name of the feed when the run began.';
@@ -63,7 +63,7 @@ comment on column media.ingestion_logs.client_id is
 comment on column media.ingestion_logs.failure is
 'content: waits for media load --retry or a new delivery; outside: killed, network or server, tried again.';
 comment on column media.ingestion_logs.same_content_as is
-'The run in force that staged the same content; this attempt staged nothing.';
+'The run, in force or retracted, that staged the same content; this attempt staged nothing.';
 comment on column media.ingestion_logs.retracted_at is
 'When the run was retracted, UTC. A retracted run does not count.';
 comment on column media.ingestion_logs.loading_transaction is

@@ -8,3 +8,7 @@ drop index if exists media.clients_name_any_case;
 
 -- Loaders and builds no longer use advisory locks (15_locks.sql).
 drop function if exists media_ops.object_lock(text, text);
+drop function if exists media_ops.validate_client_key(regclass);
+
+-- The loader no longer reads dbt's views, because whoever may build can replace them.
+revoke all on schema media_models from media_loader;
