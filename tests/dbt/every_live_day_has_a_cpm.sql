@@ -1,9 +1,8 @@
 -- Warns of live days without a CPM, whose spend is unknown, with the client and the dates.
 {{ config(severity='warn') }}
 
--- Materialized: the planner expects one day without a CPM, and would then read all aliases again for each of them.
-with days as materialized (
-    select * from {{ ref('int_days_fingerprinted') }}
+with days as (
+    select * from {{ ref('int_days_staged') }}
 ),
 
 clients as (
