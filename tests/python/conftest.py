@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from forked import ForkedProcess
 from moto.server import ThreadedMotoServer
 from xdist.scheduler.loadscope import LoadScopeScheduling  # type: ignore[import-untyped]
 
@@ -246,24 +247,28 @@ Media = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def media(database: Database, s3: S3) -> Media:
-    """Returns `media(*arguments, env={}, input=None)`, which runs the command on this database and S3.
+    """Returns `media(*arguments, env={})`, which runs the command on this database and S3.
 
     It asserts nothing; the result has returncode, stdout and stderr.
     """
 
-    def run(
-        *arguments: str, env: Mapping[str, str] | None = None, input: str | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [MEDIA, *arguments],
-            env={**database.environ(), **s3.env, "COLUMNS": "200", "NO_COLOR": "1", **(env or {})},
-            input=input,
-            stdin=subprocess.DEVNULL if input is None else None,
-            cwd=CHECKOUT,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=600,
-        )
+    def run(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        environment = {**database.environ(), **s3.env, "COLUMNS": "200", "NO_COLOR": "1", **(env or {})}
+        process: ForkedProcess | subprocess.Popen[str]
+        # Prefect and Python itself read some variables only when they start
+        if "nightly" not in arguments and "PYTHONIOENCODING" not in environment:
+            process = ForkedProcess("media", arguments, env=environment, directory=CHECKOUT)
+        else:
+            process = subprocess.Popen(
+                [MEDIA, *arguments],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                cwd=CHECKOUT,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        out, err = process.communicate(timeout=600)
+        return subprocess.CompletedProcess(arguments, process.returncode or 0, out, err)
 
     return run

@@ -268,7 +268,6 @@ def test_the_flow_is_served_with_parameters_and_cancels_until_stopped(
                 "the nightly flow has no parameter re-build, typo; its parameters are: feed, key, retry,"
             )
             assert sentence in flow_run_fails(client, deployment, typo=1, **{"re-build": 2})
-            assert "feeds.yml has no feed nope" in flow_run_fails(client, deployment, feed="nope")
             for table in ("media.staging_media_raw", "media_ops.days_built"):  # COPY, dbt
                 lock = f"lock table {table} in access exclusive mode"
                 cancel_a_flow_run(client, deployment, database, lock)
