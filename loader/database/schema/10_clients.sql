@@ -41,8 +41,9 @@ $$;
 
 grant select on media.clients to media_loader, media_transformer, media_reader;
 
--- No role may create a foreign key to clients by itself. PostgreSQL checks a key with the cast of the referencing column's
--- type, as the owner of the referenced table: whoever may create a type and such a key can run code as the owner.
+-- No role may create a foreign key to clients by itself. PostgreSQL checks a key with the cast of the referencing
+-- column's type, as the owner of the referenced table: whoever may create a type and such a key can run code as the
+-- owner.
 revoke references on media.clients from media_transformer;
 do $$
 declare
