@@ -10,19 +10,20 @@ begin;
 
 create temporary table names on commit drop as
 select
-    paths.*,
-    md5(json_build_array('campaign', client_id, campaign_name)::text)::uuid as campaign_id,
-    md5(json_build_array('strategy', client_id, campaign_name, strategy_name)::text)::uuid as strategy_id,
+    client_id, campaign_name, strategy_name, placement_name, creative_name,
+    md5(json_build_array('campaign', secret, client_id, campaign_name)::text)::uuid as campaign_id,
+    md5(json_build_array('strategy', secret, client_id, campaign_name, strategy_name)::text)::uuid as strategy_id,
     md5(json_build_array(
-        'placement', client_id, campaign_name, strategy_name, placement_name
+        'placement', secret, client_id, campaign_name, strategy_name, placement_name
     )::text)::uuid as placement_id,
     md5(json_build_array(
-        'creative', client_id, campaign_name, strategy_name, placement_name, creative_name
+        'creative', secret, client_id, campaign_name, strategy_name, placement_name, creative_name
     )::text)::uuid as creative_id
 from (
     select distinct client_id, campaign_name, strategy_name, placement_name, creative_name
     from media.staging_media_raw
-) as paths;
+) as paths
+cross join media_ops.id_secret;
 analyze names;
 
 create table floor.campaigns (
