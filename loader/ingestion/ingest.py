@@ -83,12 +83,7 @@ class Result:
     failure: str | None = None
 
 
-def ingest(
-    db: Database,
-    client: S3Client,
-    task: Task,
-    on_progress: OnProgress = lambda *_: None,
-) -> Result:
+def ingest(db: Database, client: S3Client, task: Task, on_progress: OnProgress = lambda *_: None) -> Result:
     """Loads one object, unless another loader has just done so; failures are Results, never raised."""
     run: UUID | None = None
     try:
