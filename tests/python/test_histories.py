@@ -8,6 +8,7 @@ from __future__ import annotations
 import bz2
 import functools
 import gzip
+import re
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from copy import deepcopy
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -40,9 +42,9 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from model import Attempt, Model
+from model import Attempt, Model, adds
 from model_files import folded, normal
-from product import BUCKET, Product, fresh_product
+from product import BUCKET, VERSIONED, Product, fresh_product
 
 from loader.database.server import Server
 
@@ -59,27 +61,43 @@ COLUMNS = {
     "conversion_revenue": "Revenue",
 }
 COMMON = {"columns": COLUMNS, "max_rejected": 0.5, "format": {"currency": "$"}}
-FEEDS: dict[str, dict[str, Any]] = {
-    "days": {
-        "location": f"s3://{BUCKET}/days/",
-        "key_pattern": r"(?P<date>\d{4}-\d{2}-\d{2})?[^/]*\.csv$",
-        "client": {"column": "Advertiser"},
-        **COMMON,
-    },
-    "parts": {
-        "location": f"s3://{BUCKET}/parts/",
-        "key_pattern": r"parts/(?P<client>[^/]+)/[^/]*\.csv$",
-        "redelivery": "append",
-        "client": {"key_group": "client"},
-        **COMMON,
-    },
-    "own": {"location": f"s3://{BUCKET}/own/", "client": {"name": "Gamma"}, **COMMON},
-}
+# Keys end like this; "_.csv" has neither date nor part nor delivery.
+PATTERN = r"(?P<client>[^/]+)/(?P<date>[0-9-]*)_(?P<part>[0-9]*)(?P<delivery>[a-z]*)\.csv$"
 KEYS = (
-    *("days/2024-01-29.csv", "days/a.csv", "days/b.csv"),
-    *("parts/Acme/1.csv", "parts/acme/2.csv", "parts/Beta/1.csv"),
-    "own/1.csv",
+    *("Acme/2024-01-29_1a.csv", "Acme/2024-01-30_2a.csv", "acme/2024-02-01_1b.csv"),
+    *("Acme/2024-01-29_2b.csv", "Gamma/2024-02-03_1a.csv", "Acme/_.csv"),
 )
+FEEDS = {"a": {"location": f"s3://{BUCKET}/a/"}, "b": {"location": f"s3://{VERSIONED}/b/"}}
+
+
+def pattern(*groups: str) -> str:
+    """Returns PATTERN with only these groups, and the client."""
+    return re.sub(r"\?P<(\w+)>", lambda group: group[0] if group[1] in ("client", *groups) else "?:", PATTERN)
+
+
+def settings_of_a_feed() -> st.SearchStrategy[dict[str, Any]]:
+    """Draws everything that a feed can declare about its deliveries; the simplest are the defaults."""
+    groups = st.sampled_from(
+        [(), ("date",), ("part",), ("delivery",), ("date", "part"), ("date", "part", "delivery")]
+    )
+    free = {
+        # the last pattern matches only some of the keys
+        "key_pattern": groups.map(lambda names: pattern(*names)) | st.just(r"(?P<client>[^/]+)/[^/]*a\.csv"),
+        "redelivery": st.sampled_from(["replace", "append"]),
+        "covers": st.sampled_from(["rows", "span"]),
+        "same_key": st.sampled_from(["replaces", "adds"]),
+        "client": st.sampled_from([{"column": "Advertiser"}, {"key_group": "client"}, {"name": "Gamma"}]),
+    }
+    in_file = {
+        "key_pattern": st.just(pattern("date").replace("[0-9-]*", "[0-9-]{10}")),
+        "key_date": st.just("in_file"),
+    }
+    drawn = st.fixed_dictionaries(free)
+    return drawn | drawn | drawn | st.fixed_dictionaries({**free, **in_file})
+
+
+SETTINGS = settings_of_a_feed()
+FEED = st.sampled_from(sorted(FEEDS))
 # Sunday, Monday, Thursday: a week and a month end between them.
 DAYS = ["2024-01-28", "2024-01-29", "2024-02-01"]
 # Few values, so that row keys and contents repeat and ranks tie.
@@ -150,6 +168,16 @@ ROWS = st.lists(
 )
 
 
+# The arguments of Histories.put(); a sixth of the files have only a header; 1: as old as the last one.
+FILE = st.tuples(
+    FEED,
+    st.sampled_from(KEYS),
+    st.one_of(*[ROWS] * 5, st.just([])),
+    st.integers(0, 5),
+    st.sampled_from([0, 0, 1, 2, 9]),
+)
+
+
 def csv(rows: list[Cells]) -> bytes:
     """Returns a file with the header and rows."""
     quoted = [[f'"{cell.replace(chr(34), chr(34) * 2)}"' for cell in cells] for cells in (HEADER, *rows)]
@@ -165,6 +193,7 @@ def step(**drawn: Any) -> Callable[[Callable[..., None]], Any]:
             self.succeeded = False
             function(self, **given)
             self.succeeded = True
+            EVENTS[function.__name__.replace("_", " ")] += 1
 
         decorate: Any = rule(**drawn)
         return decorate(stepped)
@@ -180,9 +209,13 @@ class Histories(RuleBasedStateMachine):
         super().__init__()
         self.stack = ExitStack()
         self.product: Product = self.stack.enter_context(open_product())
-        self.model = Model(deepcopy(FEEDS))
-        self.product.feeds(self.model.feeds)
-        self.sent: list[tuple[str, list[Cells]]] = []
+        self.model = Model({})
+        self.model.versioned.add(VERSIONED)
+        self.feeds: dict[str, dict[str, Any]] = deepcopy(FEEDS)  # also those that are not in feeds.yml
+        self.titles, self.absent = {name: name for name in FEEDS}, ""
+        self.moved: Counter[str] = Counter()
+        self.sent: list[tuple[str, str, list[Cells]]] = []
+        self.moments: dict[tuple[str, str], datetime] = {}
         self.events, self.built = 0, False
         self.clock = START
         self.versions = versions(self.product.tables())
@@ -193,82 +226,112 @@ class Histories(RuleBasedStateMachine):
 
     # Partners deliver ---------------------------------------------------------------------------------------
 
-    def put(self, key: str, rows: list[Cells], packing: int = 0, late: int = 0) -> None:
+    def put(self, feed: str, key: str, rows: list[Cells], packing: int = 0, late: int = 0) -> None:
         """Puts a file of rows."""
-        self.put_bytes(key, PACKINGS[packing](csv(rows)), late)
-        self.sent.append((key, rows))
+        self.put_bytes(feed, key, PACKINGS[packing](csv(rows)), late)
+        self.sent.append((feed, key, rows))
 
-    def put_bytes(self, key: str, content: bytes, late: int = 0) -> None:
-        """Puts an object dated `late` times six hours ago, but later than the key's previous object."""
+    def put_bytes(self, feed: str, key: str, content: bytes, late: int = 0) -> None:
+        """Puts an object below a feed's location."""
+        bucket, _, prefix = self.feeds[feed]["location"].removeprefix("s3://").partition("/")
+        key = f"{prefix}{key}"
+        moment = self.moment(bucket, key, late)
+        etag = self.product.put(key, content, moment, bucket)
+        version = self.product.stored(bucket)[key].version_id
+        self.model.put(bucket, key, content, moment, etag, version)
+
+    def moment(self, bucket: str, key: str, late: int = 0) -> datetime:
+        """Returns `late` times six hours ago, but later than the key's previous object."""
         self.clock += timedelta(hours=6)
         moment = self.clock - timedelta(hours=late * 6)
-        if previous := self.model.bucket.get((BUCKET, key)):
-            moment = max(moment, previous.last_modified + timedelta(seconds=1))
-        self.model.put(BUCKET, key, content, moment, self.product.put(key, content, moment))
+        if previous := self.moments.get((bucket, key)):
+            moment = max(moment, previous + timedelta(seconds=1))
+        self.moments[bucket, key] = moment
         self.events += 1
+        return moment
 
-    def one_sent(self, which: int) -> tuple[str, list[Cells]]:
+    def one_sent(self, which: int) -> tuple[str, str, list[Cells]]:
         """Returns one of the files sent so far, counted from the latest."""
         return self.sent[-1 - which % len(self.sent)]
 
-    @initialize(first=ROWS, second=ROWS, third=ROWS, cpm=CPMS)
-    def begin(self, first: list[Cells], second: list[Cells], third: list[Cells], cpm: Decimal) -> None:
-        """Every history has files and a CPM."""
-        for key, rows in zip((KEYS[0], KEYS[1], KEYS[3]), (first, second, third), strict=True):
-            self.put(key, rows)
+    @initialize(feeds=st.tuples(SETTINGS, SETTINGS), files=st.lists(FILE, min_size=3, max_size=6), cpm=CPMS)
+    def begin(
+        self, feeds: tuple[dict[str, Any], dict[str, Any]], files: list[tuple[Any, ...]], cpm: Decimal
+    ) -> None:
+        """Every history has two feeds, files and a CPM."""
+        for name, chosen in zip(FEEDS, feeds, strict=True):
+            self.feeds[name] |= {**COMMON, **chosen}
+        self.write_feeds()
+        for file in files:
+            self.put(*file)
         self.insert_cpm(0, cpm, None, by_command=True)
 
-    @step(
-        key=st.sampled_from(KEYS),
-        rows=ROWS,
-        late=st.sampled_from([0, 0, 1, 2, 9]),  # 1: the same moment as the last one
-        packing=st.integers(0, 5),
-    )
-    def deliver(self, key: str, rows: list[Cells], late: int, packing: int) -> None:
-        """A file arrives under a new or an existing key."""
-        self.put(key, rows, packing, late)
+    @step(files=st.lists(FILE, min_size=1, max_size=3))
+    def deliver(self, files: list[tuple[Any, ...]]) -> None:
+        """Files arrive under new or existing keys."""
+        for file in files:
+            self.put(*file)
 
     @step(
-        key=st.sampled_from(KEYS), rows=ROWS, unloadable=st.integers(0, 15), late=st.sampled_from([0, 1, 5])
+        feed=FEED,
+        key=st.sampled_from(KEYS),
+        rows=ROWS,
+        unloadable=st.integers(0, 15),
+        late=st.sampled_from([0, 1, 5]),
     )
-    def deliver_maybe_unloadable(self, key: str, rows: list[Cells], unloadable: int, late: int) -> None:
+    def deliver_maybe_unloadable(
+        self, feed: str, key: str, rows: list[Cells], unloadable: int, late: int
+    ) -> None:
         """A file arrives; sometimes it cannot be loaded at all."""
         if unloadable < len(UNLOADABLE):
-            self.put_bytes(key, UNLOADABLE[unloadable])
+            self.put_bytes(feed, key, UNLOADABLE[unloadable])
         else:
-            self.put(key, rows, 0, late)
+            self.put(feed, key, rows, 0, late)
 
     @step(which=ANY, place=ANY, row=ROW, key=st.none() | st.none() | st.sampled_from(KEYS))
     def correct(self, which: int, place: int, row: Cells, key: str | None) -> None:
         """One row of a file is replaced, under the same key or another."""
-        old, rows = self.one_sent(which)
+        feed, old, rows = self.one_sent(which)
         place %= len(rows) or 1
-        self.put(key or old, [*rows[:place], row, *rows[place + 1 :]])
+        self.put(feed, key or old, [*rows[:place], row, *rows[place + 1 :]])
 
-    @step(which=ANY, place=ANY, empty=st.integers(0, 3))
-    def shorten(self, which: int, place: int, empty: int) -> None:
-        """A file loses one day, or everything except its header."""
-        key, rows = self.one_sent(which)
-        gone = rows[place % len(rows)] if rows else ()
-        self.put(key, [cells for cells in rows if empty and cells[1] != gone[1]])
+    @step(which=ANY, place=ANY, empty=st.integers(0, 3), key=st.none() | st.sampled_from(KEYS))
+    def shorten(self, which: int, place: int, empty: int, key: str | None) -> None:
+        """A file loses one day or one client, or everything except its header."""
+        feed, old, rows = self.one_sent(which)
+        gone, column = rows[place % len(rows)] if rows else (), empty % 2
+        self.put(feed, key or old, [cells for cells in rows if empty and cells[column] != gone[column]])
 
     @step(
         which=ANY,
-        key=st.none() | st.none() | st.sampled_from(KEYS),
+        feed=st.none() | st.none() | FEED,
+        key=st.none() | st.sampled_from(KEYS),
         packing=st.integers(0, 5),
         late=st.sampled_from([0, 0, 0, 5]),
     )
-    def deliver_again(self, which: int, key: str | None, packing: int, late: int) -> None:
+    def deliver_again(self, which: int, feed: str | None, key: str | None, packing: int, late: int) -> None:
         """The same content arrives again, under the same key or another, maybe compressed differently."""
-        old, rows = self.one_sent(which)
-        self.put(key or old, rows, packing, late)
+        same, old, rows = self.one_sent(which)
+        self.put(feed or same, key or old, rows, packing, late)
 
-    @step(places=st.permutations(range(len(KEYS))))
-    def copy_in_place(self, places: list[int]) -> None:
-        """Every object is copied onto itself (to encrypt it again, say), in any order."""
-        for key in (KEYS[place] for place in places):
-            if obj := self.model.bucket.get((BUCKET, key)):
-                self.put_bytes(key, obj.content)
+    @step(feed=FEED, order=st.randoms())
+    def copy_in_place(self, feed: str, order: Random) -> None:
+        """All objects of a feed are copied onto themselves (to encrypt them again, say), in any order."""
+        self.copy(feed, self.feeds[feed]["location"], order)
+
+    def copy(self, feed: str, location: str, order: Random) -> None:
+        """Copies the objects below a location to that of the feed."""
+        found = [obj for obj in self.model.bucket.values() if obj.uri.startswith(location)]
+        for obj in order.sample(found, len(found)):
+            self.put_bytes(feed, obj.uri.removeprefix(location), obj.content)
+
+    @step(which=ANY)
+    def delete(self, which: int) -> None:
+        """An object is deleted, which changes no figure."""
+        if self.model.bucket:
+            bucket, key = sorted(self.model.bucket)[which % len(self.model.bucket)]
+            self.product.delete(key, self.moment(bucket, key), bucket)
+            self.model.delete(bucket, key)
 
     # People change settings ---------------------------------------------------------------------------------
 
@@ -328,20 +391,57 @@ class Histories(RuleBasedStateMachine):
         del self.model.cpms[client, since]
         self.events += 1
 
-    @step(which=st.integers(0, 1))
-    def change_redelivery(self, which: int) -> None:
-        """A feed's redelivery changes between replace and append."""
-        feed = list(self.model.feeds.values())[which]
-        feed["redelivery"] = "append" if feed.get("redelivery", "replace") == "replace" else "replace"
+    def write_feeds(self) -> None:
+        """Writes feeds.yml."""
+        self.model.feeds = {
+            self.titles[name]: feed for name, feed in self.feeds.items() if name != self.absent
+        }
         self.product.feeds(self.model.feeds)
         self.events += 1
 
-    @step(which=st.integers(0, 2))
-    def rename_feed(self, which: int) -> None:
+    def feeds_are_read(self) -> bool:
+        """Returns whether a command has read feeds.yml in its current state."""
+        declared = {feed["location"]: feed for feed in self.model.feeds.values()}
+        return declared == {location: self.model.settings.get(location) for location in self.model.declared}
+
+    @step(name=FEED, chosen=SETTINGS, only=st.none() | st.integers(0, 4), keep_moved=st.integers(0, 3))
+    def change_feed(self, name: str, chosen: dict[str, Any], only: int | None, keep_moved: int) -> None:
+        """A feed's settings change: all of them or one; sometimes moved_from is removed."""
+        old = {field: value for field, value in self.feeds[name].items() if field != "key_date"}
+        if only is not None and "key_date" not in chosen:
+            chosen = dict([list(chosen.items())[only]])
+        self.feeds[name] = {**old, **chosen}
+        if not keep_moved:
+            self.feeds[name].pop("moved_from", None)
+        self.write_feeds()
+
+    @step(
+        name=FEED,
+        order=st.none() | st.randoms(),
+        back=st.booleans(),
+        bucket=st.sampled_from([BUCKET, VERSIONED]),
+    )
+    def move_feed(self, name: str, order: Random | None, back: bool, bucket: str) -> None:
+        """A feed moves to another location, or back; maybe its files are copied, in any order."""
+        feed = self.feeds[name]
+        old, self.moved[name] = feed["location"], self.moved[name] + 1
+        new = feed.get("moved_from") if back else None
+        feed |= {"location": new or f"s3://{bucket}/{name}{self.moved[name]}/", "moved_from": old}
+        self.write_feeds()
+        if order:
+            self.copy(name, old, order)
+
+    @step(name=st.sampled_from(["", *FEEDS]))
+    def remove_feed(self, name: str) -> None:
+        """A feed is removed from feeds.yml, or the one that was removed comes back."""
+        self.absent = name
+        self.write_feeds()
+
+    @step(name=FEED)
+    def rename_feed(self, name: str) -> None:
         """A feed is renamed, which changes nothing."""
-        old = list(self.model.feeds)[which]
-        self.model.feeds = {f"{k}2" if k == old else k: feed for k, feed in self.model.feeds.items()}
-        self.product.feeds(self.model.feeds)
+        self.titles[name] += "2"
+        self.write_feeds()
 
     @step(alias=ALIAS)
     def give_alias(self, alias: tuple[str, str, str, str]) -> None:
@@ -369,10 +469,9 @@ class Histories(RuleBasedStateMachine):
         pairs = [pair for pair in paired_attempts(self.model, self.product.tables()) if pair[0].counts]
         attempt, log = pairs[which % len(pairs)]
         self.product.retract(log["id"])
-        attempt.retracted = True
+        self.model.retract(attempt)
         self.events += 1
-        if reload:
-            key = attempt.object.key
+        if reload and (key := attempt.object.key) in self.keys():
             self.product.load(key=key, expect=self.exit_codes(self.model.load(key=key)))
             self.check_loaded()
 
@@ -381,6 +480,16 @@ class Histories(RuleBasedStateMachine):
     def exit_codes(self, attempts: list[Attempt]) -> list[int]:
         """Returns the expected exit code of a load: 1 if an object failed."""
         return [int(any(attempt.status == "failed" for attempt in attempts))]
+
+    def keys(self) -> list[str]:
+        """Returns what `media load --key` can load: keys, and single versions of keys that add."""
+        current, found = self.model.bucket.values(), []
+        for obj in [*current, *self.model.older]:
+            if (title := self.model.feed_of(obj)) is not None:
+                found += [obj.key] if obj in current else []
+                if obj.bucket == VERSIONED and adds(self.model.feeds[title]):
+                    found.append(f"{obj.key}?versionId={obj.version}")
+        return sorted(found)
 
     def check_loaded(self) -> None:
         """Compares the loader's tables."""
@@ -406,8 +515,8 @@ class Histories(RuleBasedStateMachine):
     def load_some(self, which: int, choice: str) -> None:
         """Loads with --retry, --key or --feed."""
         options: dict[str, Any] = {"retry": True}
-        if choice == "key":
-            options = {"key": sorted(key for _, key in self.model.bucket)[which % len(self.model.bucket)]}
+        if choice == "key" and (keys := self.keys()):
+            options = {"key": keys[which % len(keys)]}
         elif choice == "feed":
             options = {"feed": sorted(self.model.feeds)[which % len(self.model.feeds)]}
         self.product.load(**options, expect=self.exit_codes(self.model.load(**options)))
@@ -420,17 +529,19 @@ class Histories(RuleBasedStateMachine):
         self.product.load_as_the_nightly_flow()
         self.check_loaded()
 
+    @precondition(lambda self: self.feeds_are_read())  # otherwise it is uncertain whether the load reads it
     @step(moment=st.floats(0, 0.6))
     def kill_a_load(self, moment: float) -> None:
         """Kills a loader; ingestion_logs shows which objects it completed."""
-        logged_before = Counter(log["object_key"] for log in self.product.tables()["ingestion_logs"])
+        before = self.product.tables()["ingestion_logs"]
+        last = max((int(log["run_number"]) for log in before), default=0)
         self.kill_after(moment, "load")
-        logs = sorted(self.product.tables()["ingestion_logs"], key=lambda log: int(log["run_number"]))
-        latest = {log["object_key"]: log for log in logs}
-        counts = Counter(log["object_key"] for log in logs)
-        reached = {key for key in latest if counts[key] > logged_before[key]}
+        begun = [log for log in self.product.tables()["ingestion_logs"] if int(log["run_number"]) > last]
+        reached = {
+            (log["object_key"], log["last_modified"].replace(tzinfo=UTC)): log["failure"] for log in begun
+        }
         self.model.load(
-            reached=reached, outage={key for key in reached if latest[key]["failure"] == "outside"}
+            reached=reached, outage={one for one, failure in reached.items() if failure == "outside"}
         )
         self.check_loaded()
 
@@ -441,7 +552,6 @@ class Histories(RuleBasedStateMachine):
         time.sleep(seconds)
         command.kill()
         wait_for_sessions_to_end(self.product)
-        EVENTS["kills"] += 1
 
     @step()
     def load_twice_in_parallel(self) -> None:
@@ -485,7 +595,7 @@ class Histories(RuleBasedStateMachine):
         self.product.transform()
         self.check_marts()
 
-    @precondition(lambda self: self.events >= EVENTS_PER_BUILD)
+    @precondition(lambda self: self.events >= EVENTS_PER_BUILD and self.feeds_are_read())
     @step(moment=st.floats(0, 4))
     def kill_a_build(self, moment: float) -> None:
         """Kills a build at any point; the next one repairs what it left."""
