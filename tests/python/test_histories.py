@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from copy import deepcopy
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -64,10 +65,13 @@ COMMON = {"columns": COLUMNS, "max_rejected": 0.5, "format": {"currency": "$"}}
 # Keys end like this; "_.csv" has neither date nor part nor delivery.
 PATTERN = r"(?P<client>[^/]+)/(?P<date>[0-9-]*)_(?P<part>[0-9]*)(?P<delivery>[a-z]*)\.csv$"
 KEYS = (
-    *("Acme/2024-01-29_1a.csv", "Acme/2024-01-30_2a.csv", "acme/2024-02-01_1b.csv"),
-    *("Acme/2024-01-29_2b.csv", "Gamma/2024-02-03_1a.csv", "Acme/_.csv"),
+    *("Acme/2024-01-29_1a.csv", "Acme/2024-01-30_2a.csv", "Beta/2024-01-29_1b.csv"),
+    *("acme/2024-02-01_2b.csv", "Gamma/2024-02-03_1a.csv", "Acme/_.csv"),
 )
 FEEDS = {"a": {"location": f"s3://{BUCKET}/a/"}, "b": {"location": f"s3://{VERSIONED}/b/"}}
+
+
+Settings = dict[str, Any]
 
 
 def pattern(*groups: str) -> str:
@@ -75,7 +79,7 @@ def pattern(*groups: str) -> str:
     return re.sub(r"\?P<(\w+)>", lambda group: group[0] if group[1] in ("client", *groups) else "?:", PATTERN)
 
 
-def settings_of_a_feed() -> st.SearchStrategy[dict[str, Any]]:
+def settings_of_a_feed() -> st.SearchStrategy[Settings]:
     """Draws everything that a feed can declare about its deliveries; the simplest are the defaults."""
     groups = st.sampled_from(
         [(), ("date",), ("part",), ("delivery",), ("date", "part"), ("date", "part", "delivery")]
@@ -86,7 +90,7 @@ def settings_of_a_feed() -> st.SearchStrategy[dict[str, Any]]:
         "redelivery": st.sampled_from(["replace", "append"]),
         "covers": st.sampled_from(["rows", "span"]),
         "same_key": st.sampled_from(["replaces", "adds"]),
-        "client": st.sampled_from([{"column": "Advertiser"}, {"key_group": "client"}, {"name": "Gamma"}]),
+        "client": st.sampled_from([{"column": "Advertiser"}, {"key_group": "client"}, {"name": "Acme"}]),
     }
     in_file = {
         "key_pattern": st.just(pattern("date").replace("[0-9-]*", "[0-9-]{10}")),
@@ -168,13 +172,36 @@ ROWS = st.lists(
 )
 
 
-# The arguments of Histories.put(); a sixth of the files have only a header; 1: as old as the last one.
-FILE = st.tuples(
-    FEED,
-    st.sampled_from(KEYS),
-    st.one_of(*[ROWS] * 5, st.just([])),
-    st.integers(0, 5),
-    st.sampled_from([0, 0, 1, 2, 9]),
+@dataclass(frozen=True)
+class Delivery:
+    """A file that arrives: new rows under a key, or an earlier file again."""
+
+    feed: str
+    key: str
+    rows: list[Cells]
+    old: int | None  # which of the earlier files, counted from the latest
+    edit: str  # what happens to an earlier file
+    elsewhere: bool  # whether an earlier file arrives under another key
+    packing: int
+    late: int  # how many times six hours old it is; 1: as old as the last one
+
+
+FILES = st.lists(
+    st.builds(
+        Delivery,
+        feed=FEED,
+        key=st.sampled_from(KEYS),
+        rows=ROWS,
+        old=st.none() | ANY,
+        edit=st.sampled_from(
+            ["same", "correct", "lose a day", "lose a client", "empty", "delete", "unloadable"]
+        ),
+        elsewhere=st.booleans(),
+        packing=st.integers(0, 5),
+        late=st.sampled_from([0, 0, 0, 1, 2, 9]),
+    ),
+    min_size=1,
+    max_size=5,
 )
 
 
@@ -185,12 +212,13 @@ def csv(rows: list[Cells]) -> bytes:
 
 
 def step(**drawn: Any) -> Callable[[Callable[..., None]], Any]:
-    """Makes a rule that records whether it succeeded, so that teardown knows."""
+    """Makes a rule before which `files` arrive; it records whether it succeeded, so that teardown knows."""
 
     def wrap(function: Callable[..., None]) -> Any:
         @functools.wraps(function)
-        def stepped(self: Histories, **given: Any) -> None:
+        def stepped(self: Histories, files: list[Delivery] = [], **given: Any) -> None:  # noqa: B006
             self.succeeded = False
+            self.deliver(files)
             function(self, **given)
             self.succeeded = True
             EVENTS[function.__name__.replace("_", " ")] += 1
@@ -226,19 +254,47 @@ class Histories(RuleBasedStateMachine):
 
     # Partners deliver ---------------------------------------------------------------------------------------
 
-    def put(self, feed: str, key: str, rows: list[Cells], packing: int = 0, late: int = 0) -> None:
-        """Puts a file of rows."""
-        self.put_bytes(feed, key, PACKINGS[packing](csv(rows)), late)
-        self.sent.append((feed, key, rows))
+    def deliver(self, files: list[Delivery]) -> None:
+        """Files arrive."""
+        for file in files:
+            feed, key, rows = file.feed, file.key, file.rows
+            if file.old is not None and self.sent:
+                feed, key, rows = self.sent[-1 - file.old % len(self.sent)]
+                feed, key = (file.feed, file.key) if file.elsewhere else (feed, key)
+                if file.edit == "correct":
+                    rows = [*rows[:-1], file.rows[0]]
+                elif file.edit.startswith("lose"):
+                    column = ("lose a client", "lose a day").index(file.edit)
+                    rows = [cells for cells in rows if cells[column] != file.rows[0][column]]
+                elif file.edit == "empty":
+                    rows = []
+            if file.edit == "delete" and file.old is not None:
+                self.delete(feed, key)
+            elif file.edit == "unloadable" and file.packing < len(UNLOADABLE):
+                self.put(feed, key, UNLOADABLE[file.packing], file.late)
+            else:
+                self.put(feed, key, PACKINGS[file.packing](csv(rows)), file.late)
+                self.sent.append((feed, key, rows))
 
-    def put_bytes(self, feed: str, key: str, content: bytes, late: int = 0) -> None:
-        """Puts an object below a feed's location."""
+    def uri(self, feed: str, key: str) -> tuple[str, str]:
+        """Returns the bucket and the whole key of a key below a feed's location."""
         bucket, _, prefix = self.feeds[feed]["location"].removeprefix("s3://").partition("/")
-        key = f"{prefix}{key}"
+        return bucket, f"{prefix}{key}"
+
+    def put(self, feed: str, key: str, content: bytes, late: int = 0) -> None:
+        """Puts an object."""
+        bucket, key = self.uri(feed, key)
         moment = self.moment(bucket, key, late)
         etag = self.product.put(key, content, moment, bucket)
         version = self.product.stored(bucket)[key].version_id
         self.model.put(bucket, key, content, moment, etag, version)
+
+    def delete(self, feed: str, key: str) -> None:
+        """Deletes an object, if it is there; this changes no figure."""
+        bucket, key = self.uri(feed, key)
+        if (bucket, key) in self.model.bucket:
+            self.product.delete(key, self.moment(bucket, key), bucket)
+            self.model.delete(bucket, key)
 
     def moment(self, bucket: str, key: str, late: int = 0) -> datetime:
         """Returns `late` times six hours ago, but later than the key's previous object."""
@@ -250,69 +306,22 @@ class Histories(RuleBasedStateMachine):
         self.events += 1
         return moment
 
-    def one_sent(self, which: int) -> tuple[str, str, list[Cells]]:
-        """Returns one of the files sent so far, counted from the latest."""
-        return self.sent[-1 - which % len(self.sent)]
-
-    @initialize(feeds=st.tuples(SETTINGS, SETTINGS), files=st.lists(FILE, min_size=3, max_size=6), cpm=CPMS)
+    @initialize(feeds=st.tuples(SETTINGS, SETTINGS), files=FILES, more=FILES, cpm=CPMS)
     def begin(
-        self, feeds: tuple[dict[str, Any], dict[str, Any]], files: list[tuple[Any, ...]], cpm: Decimal
+        self, feeds: tuple[Settings, Settings], files: list[Delivery], more: list[Delivery], cpm: Decimal
     ) -> None:
         """Every history has two feeds, files and a CPM."""
         for name, chosen in zip(FEEDS, feeds, strict=True):
             self.feeds[name] |= {**COMMON, **chosen}
         self.write_feeds()
-        for file in files:
-            self.put(*file)
         self.insert_cpm(0, cpm, None, by_command=True)
+        self.deliver(files)
+        self.product.load(expect=self.exit_codes(self.model.load()))
+        self.deliver(more)
 
-    @step(files=st.lists(FILE, min_size=1, max_size=3))
-    def deliver(self, files: list[tuple[Any, ...]]) -> None:
-        """Files arrive under new or existing keys."""
-        for file in files:
-            self.put(*file)
-
-    @step(
-        feed=FEED,
-        key=st.sampled_from(KEYS),
-        rows=ROWS,
-        unloadable=st.integers(0, 15),
-        late=st.sampled_from([0, 1, 5]),
-    )
-    def deliver_maybe_unloadable(
-        self, feed: str, key: str, rows: list[Cells], unloadable: int, late: int
-    ) -> None:
-        """A file arrives; sometimes it cannot be loaded at all."""
-        if unloadable < len(UNLOADABLE):
-            self.put_bytes(feed, key, UNLOADABLE[unloadable])
-        else:
-            self.put(feed, key, rows, 0, late)
-
-    @step(which=ANY, place=ANY, row=ROW, key=st.none() | st.none() | st.sampled_from(KEYS))
-    def correct(self, which: int, place: int, row: Cells, key: str | None) -> None:
-        """One row of a file is replaced, under the same key or another."""
-        feed, old, rows = self.one_sent(which)
-        place %= len(rows) or 1
-        self.put(feed, key or old, [*rows[:place], row, *rows[place + 1 :]])
-
-    @step(which=ANY, place=ANY, empty=st.integers(0, 3), key=st.none() | st.sampled_from(KEYS))
-    def shorten(self, which: int, place: int, empty: int, key: str | None) -> None:
-        """A file loses one day or one client, or everything except its header."""
-        feed, old, rows = self.one_sent(which)
-        gone, column = rows[place % len(rows)] if rows else (), empty % 2
-        self.put(feed, key or old, [cells for cells in rows if empty and cells[column] != gone[column]])
-
-    @step(
-        which=ANY,
-        feed=st.none() | st.none() | FEED,
-        key=st.none() | st.sampled_from(KEYS),
-        packing=st.integers(0, 5),
-        late=st.sampled_from([0, 0, 0, 5]),
-    )
-    def deliver_again(self, which: int, feed: str | None, key: str | None, packing: int, late: int) -> None:
-        """The same content arrives again, under the same key or another, maybe compressed differently."""
-        same, old, rows = self.one_sent(which)
-        self.put(feed or same, key or old, rows, packing, late)
+    @step(files=FILES)
+    def files_arrive(self) -> None:
+        """Only files arrive."""
 
     @step(feed=FEED, order=st.randoms())
     def copy_in_place(self, feed: str, order: Random) -> None:
@@ -323,24 +332,16 @@ class Histories(RuleBasedStateMachine):
         """Copies the objects below a location to that of the feed."""
         found = [obj for obj in self.model.bucket.values() if obj.uri.startswith(location)]
         for obj in order.sample(found, len(found)):
-            self.put_bytes(feed, obj.uri.removeprefix(location), obj.content)
-
-    @step(which=ANY)
-    def delete(self, which: int) -> None:
-        """An object is deleted, which changes no figure."""
-        if self.model.bucket:
-            bucket, key = sorted(self.model.bucket)[which % len(self.model.bucket)]
-            self.product.delete(key, self.moment(bucket, key), bucket)
-            self.model.delete(bucket, key)
+            self.put(feed, obj.uri.removeprefix(location), obj.content)
 
     # People change settings ---------------------------------------------------------------------------------
 
     @precondition(lambda self: len(self.model.clients) < 4)
-    @step(name=st.sampled_from(["Gamma", "Delta"]))
-    def add_client(self, name: str) -> None:
+    @step(files=FILES)
+    def add_client(self) -> None:
         """A client is added, maybe after rows for it were delivered."""
-        if name not in self.model.clients.values():
-            self.model.clients[self.product.add_client(name)] = name
+        name = ("Gamma", "Delta")[len(self.model.clients) - 2]
+        self.model.clients[self.product.add_client(name)] = name
 
     @step(which=ANY, cpm=CPMS, since=SINCE, by_command=st.booleans())
     def set_cpm(self, which: int, cpm: Decimal, since: date | None, by_command: bool) -> None:
@@ -404,8 +405,14 @@ class Histories(RuleBasedStateMachine):
         declared = {feed["location"]: feed for feed in self.model.feeds.values()}
         return declared == {location: self.model.settings.get(location) for location in self.model.declared}
 
-    @step(name=FEED, chosen=SETTINGS, only=st.none() | st.integers(0, 4), keep_moved=st.integers(0, 3))
-    def change_feed(self, name: str, chosen: dict[str, Any], only: int | None, keep_moved: int) -> None:
+    @step(
+        files=FILES,
+        name=FEED,
+        chosen=SETTINGS,
+        only=st.none() | st.integers(0, 4),
+        keep_moved=st.integers(0, 3),
+    )
+    def change_feed(self, name: str, chosen: Settings, only: int | None, keep_moved: int) -> None:
         """A feed's settings change: all of them or one; sometimes moved_from is removed."""
         old = {field: value for field, value in self.feeds[name].items() if field != "key_date"}
         if only is not None and "key_date" not in chosen:
@@ -416,6 +423,7 @@ class Histories(RuleBasedStateMachine):
         self.write_feeds()
 
     @step(
+        files=FILES,
         name=FEED,
         order=st.none() | st.randoms(),
         back=st.booleans(),
@@ -463,7 +471,7 @@ class Histories(RuleBasedStateMachine):
         self.events += 1
 
     @precondition(lambda self: any(attempt.counts for attempt in self.model.attempts))
-    @step(which=ANY, reload=st.sampled_from([False, False, True]))
+    @step(files=FILES, which=ANY, reload=st.sampled_from([False, False, True]))
     def retract(self, which: int, reload: bool) -> None:
         """A run is retracted, in force or not; sometimes its key is then loaded again with --key."""
         pairs = [pair for pair in paired_attempts(self.model, self.product.tables()) if pair[0].counts]
@@ -505,13 +513,13 @@ class Histories(RuleBasedStateMachine):
         check_untouched(self.versions, now)
         self.versions = now
 
-    @step()
+    @step(files=FILES)
     def load(self) -> None:
         """Loads without a build."""
         self.product.load(expect=self.exit_codes(self.model.load()))
         self.check_loaded()
 
-    @step(which=ANY, choice=st.sampled_from(["retry", "retry", "key", "feed"]))
+    @step(files=FILES, which=ANY, choice=st.sampled_from(["retry", "retry", "key", "feed"]))
     def load_some(self, which: int, choice: str) -> None:
         """Loads with --retry, --key or --feed."""
         options: dict[str, Any] = {"retry": True}
@@ -522,7 +530,7 @@ class Histories(RuleBasedStateMachine):
         self.product.load(**options, expect=self.exit_codes(self.model.load(**options)))
         self.check_loaded()
 
-    @step()
+    @step(files=FILES)
     def load_as_the_nightly_flow(self) -> None:
         """Loads as the nightly flow does, which retries files whose unknown client has been added."""
         self.model.load(retry="clients")
@@ -530,7 +538,7 @@ class Histories(RuleBasedStateMachine):
         self.check_loaded()
 
     @precondition(lambda self: self.feeds_are_read())  # otherwise it is uncertain whether the load reads it
-    @step(moment=st.floats(0, 0.6))
+    @step(files=FILES, moment=st.floats(0, 0.6))
     def kill_a_load(self, moment: float) -> None:
         """Kills a loader; ingestion_logs shows which objects it completed."""
         before = self.product.tables()["ingestion_logs"]
@@ -553,7 +561,7 @@ class Histories(RuleBasedStateMachine):
         command.kill()
         wait_for_sessions_to_end(self.product)
 
-    @step()
+    @step(files=FILES)
     def load_twice_in_parallel(self) -> None:
         """Runs two loads in parallel; each object is loaded once."""
         expect = {0, *self.exit_codes(self.model.load())}
@@ -569,7 +577,7 @@ class Histories(RuleBasedStateMachine):
         self.check_marts()
 
     @precondition(lambda self: self.events >= EVENTS_PER_BUILD)
-    @step()
+    @step(files=FILES)
     def nightly_load_and_build(self) -> None:
         """Loads and builds, as the nightly flow does."""
         self.product.load(expect=self.exit_codes(self.model.load()))
@@ -585,7 +593,7 @@ class Histories(RuleBasedStateMachine):
         self.check_marts()
 
     @precondition(lambda self: self.events >= EVENTS_PER_BUILD)
-    @step()
+    @step(files=FILES)
     def load_during_build(self) -> None:
         """Loads while a build runs; the next build includes all rows."""
         load = functools.partial(self.product.load, expect=self.exit_codes(self.model.load()))
