@@ -247,7 +247,7 @@ class Histories(RuleBasedStateMachine):
         self.events, self.built = 0, False
         self.clock = START
         self.versions = versions(self.product.tables())
-        self.succeeded = True
+        self.succeeded = False
         EVENTS["histories"] += 1
         for name in ("Acme", "Beta"):
             self.model.clients[self.product.add_client(name)] = name
@@ -318,6 +318,7 @@ class Histories(RuleBasedStateMachine):
         self.deliver(files)
         self.product.load(expect=self.exit_codes(self.model.load()))
         self.deliver(more)
+        self.succeeded = True
 
     @step(files=FILES)
     def files_arrive(self) -> None:
