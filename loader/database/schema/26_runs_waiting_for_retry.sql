@@ -6,8 +6,8 @@ create view media_ops.wanted as
 select
     decided.bucket,
     decided.object_key,
-    ingestion_logs.id as run_id,
-    ingestion_logs.records_failed,
+    run.id as run_id,
+    run.records_failed,
     decided.etag,
     decided.last_modified
 from (
@@ -27,14 +27,16 @@ from (
 -- With a limit, PostgreSQL looks up each run by its id: a query for one bucket does not read the runs of the others.
 cross join
     lateral (
-        select ingestion_logs.*
+        select
+            ingestion_logs.id,
+            ingestion_logs.records_failed,
+            ingestion_logs.failure,
+            ingestion_logs.retracted_at
         from media.ingestion_logs
         where ingestion_logs.id = decided.run_id
         order by ingestion_logs.id limit 1
-    ) as ingestion_logs
-where
-    ingestion_logs.retracted_at is null
-    and (ingestion_logs.failure = 'content' or ingestion_logs.records_failed > 0);
+    ) as run
+where run.retracted_at is null and (run.failure = 'content' or run.records_failed > 0);
 select media_ops.set_view('media_ops.runs_waiting_for_retry');
 comment on view media_ops.runs_waiting_for_retry is
 'The runs whose file waits for media load --retry: they failed because of its content or have rejected rows.';
