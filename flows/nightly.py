@@ -36,15 +36,17 @@ from prefect.settings import (
 from prefect.states import Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.types.entrypoint import EntrypointType
-from prefect.utilities.annotations import opaque
+from prefect.utilities.annotations import allow_failure, opaque
 
 from loader.console import exit_interrupted, open_database
 from loader.database.connection import Database, connect
 from loader.errors import MediaError, one_sentence
 from loader.files.feeds import Feed, read_feeds
-from loader.ingestion.ingest import Result, Task, ingest
-from loader.ingestion.load import plan
+from loader.ingestion.ingest import ingest
+from loader.ingestion.load import by_key, plan
 from loader.ingestion.s3 import connect_s3
+from loader.ingestion.task import Result, Task
+from loader.nightly.notices import notices, with_notices
 from loader.nightly.outcome import (
     NightlyError,
     days_recomputed,
@@ -179,11 +181,17 @@ def nightly(
         with connect(db, "media_transformer", autocommit=True) as connection:
             client_to_rebuild(connection, rebuild.first, rebuild.last, rebuild.client)  # before loading
         results = _load(db, feeds, feed or None, key or None, "all" if retry else "clients")
+        with connect(db, "media_loader", autocommit=True) as connection:
+            results = with_notices(connection, results)
+            noticed = [notice.sentence for notice in notices(connection)]
+        if warn := _warning():
+            for sentence in noticed:
+                warn(sentence)
         lock.check()
         nodes, build_failures = _build(db, feeds, rebuild)
         days = days_recomputed(nodes)
         sentences = failures(results, nodes) + build_failures
-        _publish(results, nodes, days, sentences)
+        _publish(results, nodes, days, sentences, noticed)
         lock.check()
     if sentences:
         raise NightlyError(*sentences)
@@ -235,10 +243,16 @@ def _exiting_soon() -> Iterator[None]:
 def _load(db: Database, feeds: Sequence[Feed], feed: str | None, key: str | None, retry: str) -> list[Result]:
     client = connect_s3()
     tasks, results = plan(db, client, feeds, feed, key, retry)
-    # opaque: keeps Prefect from searching the arguments for results of other tasks
     submit: Any = load_object.submit
-    futures = [submit(planned.obj.uri, opaque(db), opaque(client), opaque(planned)) for planned in tasks]
-    for planned, future in zip(tasks, futures, strict=True):
+    futures = []
+    for group in by_key(tasks):
+        before: list[Any] = []  # the versions of one key load one after the other
+        for planned in group:
+            # opaque: keeps Prefect from searching the arguments for results of other tasks
+            values = (planned.obj.uri, opaque(db), opaque(client), opaque(planned))
+            before = [submit(*values, wait_for=[allow_failure(one) for one in before])]
+            futures.append((planned, before[0]))
+    for planned, future in futures:
         found: Any = future.result(raise_on_failure=False)
         if isinstance(found, FileError):
             found = found.result
@@ -259,9 +273,14 @@ def _build(db: Database, feeds: Sequence[Feed], rebuild: Rebuild) -> tuple[list[
 
 
 def _publish(
-    results: Sequence[Result], nodes: Sequence[NodeResult], days: int, sentences: Sequence[str]
+    results: Sequence[Result],
+    nodes: Sequence[NodeResult],
+    days: int,
+    sentences: Sequence[str],
+    noticed: Sequence[str],
 ) -> None:
-    create_markdown_artifact(markdown(results, nodes, days, sentences), "nightly", "Summary of the flow run")
+    page = markdown(results, nodes, days, sentences, noticed)
+    create_markdown_artifact(page, "nightly", "Summary of the flow run")
     files = [asdict(result) for result in results]
     create_table_artifact(files, "nightly-files", "Result of each file")
     states = [

@@ -30,6 +30,7 @@ from loader.ingestion import runs
 from loader.ingestion.load import WORKERS
 from loader.ingestion.load import load as load_objects
 from loader.names import counted
+from loader.nightly.notices import with_notices
 from loader.nightly.status import status as read_status
 from loader.project import feeds_file, require_directory
 
@@ -122,6 +123,8 @@ def load(
     with console.open_database(as_json) as db, progress.loading(as_json) as reporter:
         feeds = read_feeds(feeds_file())
         results = load_objects(db, feeds, feed, key, retry, dry_run, workers, reporter)
+        with connect(db, "media_loader", autocommit=True) as connection:
+            results = with_notices(connection, results)
     if as_json:
         console.print_json(results)
     else:
@@ -133,6 +136,9 @@ def load(
         objects = counted(len(results) - failed, "object")
         summary = f"{objects}, {counted(rows, 'row')} loaded, {rejected:,} rejected"
         console.say(f"{summary}; {failed:,} failed" if failed else summary)
+        for result in results:
+            for notice in result.notices:
+                console.say(f"warning: {notice}")
     failures = [result for result in results if result.status == "failed"]
     for result in failures:
         console.fail(f"{result.uri}: {result.message}")
@@ -227,6 +233,8 @@ def status(as_json: AsJson = False) -> None:
     console.say(f"clients without a CPM: {', '.join(found.clients_without_cpm) or 'none'}")
     console.say(f"files waiting for `media load --retry`: {found.files_waiting_for_retry}")
     console.say(f"rejected rows in them: {found.rejected_rows}")
+    for notice in found.notices:
+        console.say(f"warning: {notice.sentence}")
 
 
 @app.command()
@@ -256,10 +264,10 @@ def retract(run: Annotated[str, typer.Argument(help="A run, or the last characte
         require_tables(connection)
         uri, retracted = runs.retract(connection, run)
         console.say(
-            f"retracted the run of {uri}: from the next `media transform` on, its rows no longer count,"
-            " and those of the previous run of this file do"
+            f"retracted this version of {uri}: from the next `media transform` on, its rows no longer count;"
+            " what it replaced counts again"
             if retracted
-            else f"the run of {uri} was already retracted"
+            else f"this version of {uri} was already retracted"
         )
 
 

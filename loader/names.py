@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
+from datetime import date, timedelta
 
 QUOTED_CHARACTERS = 80
 NAME_LENGTH = 255
+RANGES_SHOWN = 5
 NORMALISED_LENGTH = 4 * NAME_LENGTH
 """NFC makes a text at most four times shorter, so a longer text cannot become a name."""
 
@@ -41,3 +44,16 @@ def quoted(text: str) -> str:
 def counted(number: int, noun: str) -> str:
     """Returns "1 row", "2,000 rows"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def day_ranges(days: Iterable[date]) -> str:
+    """Returns the days as "2026-08-01 to 2026-08-03, 2026-08-09"; of many ranges, the first RANGES_SHOWN."""
+    ranges: list[list[date]] = []
+    for day in sorted(set(days)):
+        if ranges and day - ranges[-1][-1] == timedelta(1):
+            ranges[-1][1:] = [day]
+        else:
+            ranges.append([day])
+    shown = [" to ".join(map(str, one)) for one in ranges[:RANGES_SHOWN]]
+    left = len(ranges) - RANGES_SHOWN
+    return ", ".join(shown) + (f" and {left:,} more" if left > 0 else "")

@@ -20,8 +20,8 @@ from rich.progress import (
 
 from loader.console import say
 from loader.ingestion import load
-from loader.ingestion.ingest import Result, Task
 from loader.ingestion.s3 import S3Object
+from loader.ingestion.task import Result, Task
 
 SECONDS_BETWEEN_LINES = 10
 
@@ -57,7 +57,7 @@ class _LineProgress(load.Progress):
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._started = self._last_line = time.monotonic()
-        self._positions: dict[str, int] = {}
+        self._positions: dict[S3Object, int] = {}
         self.objects = self.objects_done = self.size = self.read = self.rows = 0
 
     def planned(self, tasks: Sequence[Task]) -> None:
@@ -65,8 +65,8 @@ class _LineProgress(load.Progress):
 
     def advanced(self, obj: S3Object, position: int, rows: int) -> None:
         with self._lock:
-            self.read += position - self._positions.get(obj.uri, 0)
-            self._positions[obj.uri] = position
+            self.read += position - self._positions.get(obj, 0)
+            self._positions[obj] = position
             self.rows += rows
             self.show()
 

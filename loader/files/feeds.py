@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
-from collections.abc import Hashable, Iterable, Iterator
-from contextlib import suppress
-from datetime import date, datetime
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from datetime import date
 from decimal import Decimal
 from itertools import accumulate
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from loader.errors import FeedsError
-from loader.files.columns import MAPPED, REQUIRED
+from loader.files.columns import MAPPED, REQUIRED, STAGED
 from loader.files.format import Format
+from loader.files.keys import KeyMatch, can_match_without, read_key
 from loader.names import quoted, storable
 
 LOCATION = re.compile(r"s3://(?P<bucket>[A-Za-z0-9][A-Za-z0-9._-]+)(?:/(?P<prefix>.*))?", re.DOTALL)
@@ -84,20 +86,17 @@ Columns = Annotated[dict[str, Source], BeforeValidator(_checked_columns)]
 """The source of each mapped column of media.staging_media_raw."""
 
 
-class KeyMatch(NamedTuple):
-    """The date and client in an object's key; None if the key has none."""
-
-    date: date | None
-    client: str | None
-
-
 class Feed(_Part):
     """A partner's daily files; the location, a folder that ends in /, identifies the feed."""
 
     name: str
     location: str
+    moved_from: str | None = None
     key_pattern: re.Pattern[str] = re.compile("")  # every key
     redelivery: Literal["replace", "append"] = "replace"
+    covers: Literal["rows", "span"] = "rows"
+    same_key: Literal["replaces", "adds"] = "replaces"
+    key_date: Literal["free", "in_file"] = "free"
     max_rejected: Annotated[Decimal, Field(ge=0, le=1)] = Decimal("0.10")
     format: Format = Format()
     client: Client
@@ -106,18 +105,39 @@ class Feed(_Part):
     @model_validator(mode="before")
     @classmethod
     def _with_slash(cls, value: Any) -> Any:
-        """Adds a slash to the location, so that s3://acme/ttd does not match s3://acme/ttd2/."""
-        if isinstance(value, dict) and isinstance(location := value.get("location"), str):
-            return {**value, "location": location if location.endswith("/") else f"{location}/"}
-        return value
+        """Adds a slash to the locations, so that s3://acme/ttd does not match s3://acme/ttd2/."""
+        if not isinstance(value, dict):
+            return value
+        locations = {name: value.get(name) for name in ("location", "moved_from")}
+        return value | {
+            name: location if location.endswith("/") else f"{location}/"
+            for name, location in locations.items()
+            if isinstance(location, str)
+        }
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Feed:
-        if not LOCATION.fullmatch(self.location):
-            raise ValueError("location: give s3://BUCKET/FOLDER/")
-        group = self.client.key_group
-        if group is not None and group not in self.key_pattern.groupindex:
+        for name, location in {"location": self.location, "moved_from": self.moved_from}.items():
+            if location is not None and not LOCATION.fullmatch(location):
+                raise ValueError(f"{name}: give s3://BUCKET/FOLDER/")
+        if self.moved_from == self.location:
+            raise ValueError("moved_from: this is the location itself: give the previous location")
+        group, groups = self.client.key_group, self.key_pattern.groupindex
+        if group is not None and group not in groups:
             raise ValueError(f"client.key_group: key_pattern has no group (?P<{group}>…)")
+        if self.key_date == "in_file" and "date" not in groups:
+            raise ValueError("key_date: in_file needs a group (?P<date>…) in key_pattern")
+        for name in ("part", "delivery"):
+            if name in groups and can_match_without(self.key_pattern, name):
+                raise ValueError(
+                    f"key_pattern: a key can match without the group {name}: write what is optional inside"
+                    f" the group, (?P<{name}>(…)?) instead of (?P<{name}>…)?"
+                )
+        if self.covers == "span" and group is not None and can_match_without(self.key_pattern, group):
+            raise ValueError(
+                f"covers: span needs the client of every key, but a key can match key_pattern without the"
+                f" group {group}, which names the client: make the group match in every key"
+            )
         return self
 
     @property
@@ -130,32 +150,47 @@ class Feed(_Part):
         """The prefix of the feed's keys; empty for a whole bucket."""
         return self.location.removeprefix("s3://").partition("/")[2]
 
+    @property
+    def names_in_file(self) -> list[str]:
+        """The name columns that are read from the file, in the order of STAGED."""
+        mapped = {column for column, source in self.columns.items() if source.constant is None}
+        return [column for column, kind in STAGED.items() if kind == "name" and column in mapped]
+
+    @property
+    def key_rules(self) -> str:
+        """A fingerprint of the settings that determine what read_key() returns."""
+        rules = (self.key_pattern.pattern, self.format.date, self.client.key_group)
+        return hashlib.md5(json.dumps(rules).encode(), usedforsecurity=False).hexdigest()
+
+    def read_key(self, key: str) -> KeyMatch:
+        """Returns what a key of this feed says, even if it does not match key_pattern any more."""
+        return self._read(self.key_pattern.search(key))
+
+    def _read(self, match: re.Match[str] | None) -> KeyMatch:
+        return read_key(match, self.key_pattern, self.client.key_group, self.format.date)
+
+    def places(self, key: str, locations: Iterable[str]) -> tuple[tuple[str, str], ...]:
+        """Returns the bucket and key of an object of this feed, here and in the other locations of the feed.
+
+        The same file below another location is the same file, unless it is below the current one, too.
+        """
+        file = key.removeprefix(self.prefix)
+        others = (
+            location + file for location in locations if not (location + file).startswith(self.location)
+        )
+        split = (uri.removeprefix("s3://").partition("/") for uri in others)
+        return ((self.bucket, key), *((bucket, key) for bucket, _, key in split))
+
     def match(self, key: str) -> KeyMatch | None:
-        """Returns the date and client in a key of the feed's bucket; None if the feed does not match it."""
+        """Returns what a key of the feed's bucket says; None if the feed does not match it."""
         if not key.startswith(self.prefix) or key.endswith("/"):  # a key that ends in / is a folder
             return None
         found = self.key_pattern.search(key)
-        if found is None:
-            return None
-        groups, group = found.groupdict(), self.client.key_group
-        return KeyMatch(_key_date(groups.get("date"), self.format.date), groups[group] if group else None)
+        return self._read(found) if found else None
 
     def tolerates(self, bad: int, of: int) -> bool:
         """Returns whether `bad` of `of` rows (both without unknown clients) are within max_rejected."""
         return bad <= of * self.max_rejected
-
-
-def _key_date(text: str | None, date_format: str) -> date | None:
-    """Parses a date in a key, as YYYYMMDD, YYYY-MM-DD or in the feed's format; None if it is not a date."""
-    if text is None:
-        return None
-    digits = re.sub(r"\D", "", text)
-    with suppress(ValueError):
-        if len(digits) == 8:
-            return date.fromisoformat(digits)
-    with suppress(ValueError):
-        return datetime.strptime(text, date_format).date()
-    return None
 
 
 class FeedFinder:
@@ -183,6 +218,12 @@ def read_feeds(path: Path) -> tuple[Feed, ...]:
     if not isinstance(by_name, dict):
         raise FeedsError(f"{path}: feeds: write each feed below its name")
     feeds = tuple(_feed(path, name, fields) for name, fields in by_name.items())
+    _check_locations(path, feeds)
+    return feeds
+
+
+def _check_locations(path: Path, feeds: Sequence[Feed]) -> None:
+    """Raises FeedsError if two feeds have, or had, the same location."""
     owners: dict[str, str] = {}
     for feed in feeds:
         if (owner := owners.setdefault(feed.location, feed.name)) != feed.name:
@@ -190,7 +231,20 @@ def read_feeds(path: Path) -> tuple[Feed, ...]:
                 f"{path}: feed {feed.name}: location: {feed.location} is already the location of"
                 f" feed {owner}: give each feed its own location"
             )
-    return feeds
+    former: dict[str, str] = {}
+    for feed in feeds:
+        if feed.moved_from is None:
+            continue
+        if owner := owners.get(feed.moved_from, ""):
+            raise FeedsError(
+                f"{path}: feed {feed.name}: moved_from: {feed.moved_from} is the location of feed {owner}:"
+                f" remove moved_from, or feed {owner} if its files belong to this feed now"
+            )
+        if (owner := former.setdefault(feed.moved_from, feed.name)) != feed.name:
+            raise FeedsError(
+                f"{path}: feed {feed.name}: moved_from: {feed.moved_from} is already the moved_from of"
+                f" feed {owner}: only one feed can have its runs"
+            )
 
 
 def _strings(document: object) -> Iterator[str]:

@@ -29,13 +29,17 @@ class Table(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A rejected row: its first line, raw text, reason, an explanation, and the unknown client's name."""
+    """A rejected row: its first line, raw text, reason, an explanation.
+
+    If the client is unknown, also the client's name and the row's day.
+    """
 
     line: int
     raw: str
     reason: Reason
     sentence: str
     client: str | None = None
+    day: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

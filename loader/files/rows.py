@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from functools import partial
 from itertools import compress
 from operator import attrgetter
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from loader.errors import ContentError
 from loader.files import values
@@ -73,10 +73,14 @@ def _checked(
             found = ((row, value) for row, value in enumerate(column) if isinstance(value, BadValueError))
             errors = {**dict(found), **errors}
     if errors:
+        days: Sequence[Any] = columns[CHECKED.index("date")]
         good = [row not in errors for row in range(len(records.cells))]
         columns = [list(compress(column, good)) for column in columns]
         rejects += (
-            Reject(records.lines[row], _raw(records.texts[row]), bad.reason, bad.sentence, bad.client)
+            Reject(
+                *(records.lines[row], _raw(records.texts[row]), bad.reason, bad.sentence, bad.client),
+                days[row] if bad.reason == "client" else None,
+            )
             for row, bad in errors.items()
         )
         rejects.sort(key=attrgetter("line"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import date
@@ -16,21 +16,23 @@ from loader.agency.clients import known_clients
 from loader.database.connection import Database, connect
 from loader.errors import ContentError, MediaError, one_sentence
 from loader.files.compression import decompressed
-from loader.files.feeds import Feed, KeyMatch
+from loader.files.feeds import Feed
 from loader.files.rows import parse
 from loader.ingestion.ledger import (
-    LatestRun,
     begin_run,
     end_run,
     latest_runs,
     object_lock,
     retracted_run,
-    run_in_force,
+    same_content,
+    state,
     update_run,
 )
 from loader.ingestion.s3 import ObjectReader, S3Object, open_object
-from loader.ingestion.staging import HashingReader, Rejects, stage, write_run_days
-from loader.names import client_key, counted
+from loader.ingestion.settings import write_run_keys
+from loader.ingestion.staging import HashingReader, Rejects, stage, write_run_days, write_summary_rows
+from loader.ingestion.task import Result, Task
+from loader.names import client_key, counted, day_ranges, quoted
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -45,44 +47,6 @@ OnProgress = Callable[[S3Object, int, int], None]
 """Called while an object is read: the object, its bytes read so far, the rows staged since the last call."""
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
-    """An object to load."""
-
-    feed: Feed
-    obj: S3Object
-    match: KeyMatch
-    force: bool
-    """With --key or --retry: load the object again, even if its content is the same."""
-    previous: LatestRun | None
-    """The latest run of its key when the task was planned."""
-
-    def is_done(self, latest: LatestRun) -> bool:
-        """Returns whether another loader has loaded the object since the task was planned.
-
-        `latest` is the latest run of the key now; it can be the previous one, if that was still in progress.
-        """
-        if not latest.knows(self.obj):
-            return False
-        before = (self.previous.run, self.previous.failure) if self.previous else None
-        return not self.force or (latest.run, latest.failure) != before
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """The result of loading an object, or the failure to list a feed."""
-
-    feed: str
-    uri: str
-    status: str
-    """loaded, same (content), skipped (another loader has loaded it), failed, or planned (dry run)."""
-    message: str
-    run: str | None = None
-    loaded: int = 0
-    rejected: int = 0
-    failure: str | None = None
-
-
 def ingest(db: Database, client: S3Client, task: Task, on_progress: OnProgress = lambda *_: None) -> Result:
     """Loads one object, unless another loader has just done so; failures are Results, never raised."""
     run: UUID | None = None
@@ -90,9 +54,10 @@ def ingest(db: Database, client: S3Client, task: Task, on_progress: OnProgress =
         with (
             connect(db, "media_loader", autocommit=True) as ledger,
             connect(db, "media_loader") as connection,
-            object_lock(connection, task.obj) as transaction,
+            object_lock(connection, task.obj.bucket, task.obj.key) as transaction,
         ):
-            latest = latest_runs(ledger, task.obj.bucket, task.obj.key).get(task.obj.key)
+            found = latest_runs(ledger, task.obj.bucket, task.adds, task.obj.key)
+            latest = found.get(state(task.obj, task.adds))
             if latest and task.is_done(latest):
                 return _result(task, "skipped", "another loader has loaded it", latest.run)
             day = task.match.date or task.obj.last_modified.date()
@@ -126,6 +91,10 @@ class _Attempt:
         """Loads the whole object, or records why that failed."""
         clients = known_clients(self.connection)
         key_client = self.task.match.client
+        if self.task.feed.covers == "span" and key_client is not None and not key_client.strip():
+            raise ContentError(
+                "its key names no client, which covers: span needs: correct key_pattern in feeds.yml"
+            )
         key_client_id = clients.get(client_key(key_client)) if key_client else None
         with (
             closing(open_object(self.client, self.task.obj)) as reader,
@@ -146,28 +115,36 @@ class _Attempt:
 
         buffered = cast(BinaryIO, io.BufferedReader(content, BUFFER_BYTES))
         modified = task.obj.last_modified.date()
+        names = task.feed.names_in_file
         blocks = parse(
             buffered, task.feed, clients=clients, key_client=task.match.client, last_modified=modified
         )
         try:
             with self.connection.transaction():
                 try:
-                    covered = stage(self.connection, self.run, blocks, rejects, staged)
+                    rows, has_row_without_names = stage(
+                        self.connection, self.run, blocks, rejects, names, staged
+                    )
                 except ContentError as error:
                     raise _UnreadableError(str(error), content.sha256()) from error
                 sha256 = content.sha256()
                 self._raise_if_same(sha256)
-                check_rejected_share(task.feed, covered.total(), rejects, sha256)
-                write_run_days(self.connection, self.run, covered)
+                check_rejected_share(task.feed, rows.total(), rejects, sha256)
+                days = {date.fromisoformat(day) for _, day in rows}
+                check_key_date(task, days | rejects.days, sha256)
+                write_run_days(self.connection, self.run, rows)
+                write_run_keys(self.connection, [(self.run, task.feed, task.match)], clients)
+                if has_row_without_names:
+                    write_summary_rows(self.connection, self.run, names)
                 rejects.write(self.connection)
-                latest = max((date.fromisoformat(day) for _, day in covered), default=modified)
+                latest = max(days, default=modified)
                 rejected = f", {len(rejects):,} rejected" if len(rejects) else ""
-                message = counted(covered.total(), "row") + rejected
+                message = counted(rows.total(), "row") + rejected
                 end = {"status": "success", "failure": None, "message": message, "sha256": sha256}
-                counts = {"records_loaded": covered.total(), "records_failed": len(rejects)}
+                counts = {"records_loaded": rows.total(), "records_failed": len(rejects)}
                 day = {"run_date": task.match.date or latest}
                 end_run(self.connection, self.run, {**end, **counts, **day})
-            return _result(task, "loaded", message, self.run, covered.total(), len(rejects))
+            return _result(task, "loaded", message, self.run, rows.total(), len(rejects))
         except _SameContentError as same:
             return self._record_same_content(same)
         except _RejectedRowsError as error:
@@ -180,16 +157,18 @@ class _Attempt:
             return _failed(self.connection, task, self.run, error)
 
     def _raise_if_same(self, sha256: str) -> None:
-        if self.task.force:
+        task = self.task
+        if task.by_key:
             return
-        current = run_in_force(self.connection, self.task.obj)
-        if current and current[1] == sha256:
-            raise _SameContentError(*current, f"same content as run {current[0]}")
-        if retracted := retracted_run(self.connection, self.task.obj, sha256):
-            run, day = retracted
-            again = f"`media load --key {self.task.obj.key}` loads it"
+        if not task.retry and (
+            found := same_content(self.connection, task.places, task.obj, sha256, task.adds)
+        ):
+            raise _SameContentError(*found, sha256, f"same content as run {found[0]}")
+        if found := retracted_run(self.connection, task.places, sha256):
+            version = f"?versionId={task.obj.version_id}" if task.obj.version_id else ""
+            again = f"`media load --key {task.obj.key}{version}` loads it"
             raise _SameContentError(
-                run, sha256, day, f"same content as run {run}, which was retracted: {again}"
+                *found, sha256, f"same content as run {found[0]}, which was retracted: {again}"
             )
 
     def _record_same_content(self, same: _SameContentError) -> Result:
@@ -207,9 +186,9 @@ class _Attempt:
 class _SameContentError(Exception):
     """Rolls the rows back, because the run in force, or one that was retracted, has the same content."""
 
-    def __init__(self, run: UUID, sha256: str | None, run_date: date, message: str) -> None:
+    def __init__(self, run: UUID, run_date: date, sha256: str, message: str) -> None:
         super().__init__(message)
-        self.run, self.sha256, self.run_date = run, sha256, run_date
+        self.run, self.run_date, self.sha256 = run, run_date, sha256
 
 
 class _UnreadableError(ContentError):
@@ -245,6 +224,19 @@ def check_rejected_share(feed: Feed, staged: int, rejects: Rejects, sha256: str)
             " `media load --retry`, or have the file delivered again",
             sha256,
         )
+
+
+def check_key_date(task: Task, days: Set[date], sha256: str) -> None:
+    """Raises ContentError if key_date is in_file and the date in the key is not one of the file's days."""
+    match = task.match
+    if task.feed.key_date == "free" or not match.date_text or not days or match.date in days:
+        return
+    said = match.date or f"{quoted(match.date_text)}, which is not a date"
+    raise _UnreadableError(
+        f"the key says {said}, but the rows are of {day_ranges(days)}: correct format.date in feeds.yml, then"
+        " run `media load --retry`, or have the file delivered again",
+        sha256,
+    )
 
 
 def _failed(

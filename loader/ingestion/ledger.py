@@ -1,7 +1,4 @@
-"""The ledger: reads an object's runs, and has the only statements that write ingestion_logs.
-
-It also stores the feeds as feeds.yml declares them, because they determine which runs count.
-"""
+"""The ledger: reads an object's runs, and has the only statements that write ingestion_logs."""
 
 from __future__ import annotations
 
@@ -29,16 +26,22 @@ WAIT_SECONDS = 3600
 """How long a loader waits for another one that loads the same object."""
 
 
+Place = tuple[str, str]
+"""A bucket and a key."""
+State = tuple[str, str | None, datetime | None]
+"""A key; with same_key: adds also the ETag and last-modified time of one of its versions."""
+
+
 @dataclass(frozen=True, slots=True)
 class LatestRun:
-    """The latest run of an object's key, and whether the key waits for --retry."""
+    """The latest run of an object's key (or version), and the run of it that waits for --retry."""
 
     run: UUID
     etag: str | None
     last_modified: datetime
     failure: str | None
-    waits: bool
-    """Of the runs without an outside failure, the latest failed for its content or has rejected rows."""
+    waiting: UUID | None
+    """The latest run without an outside failure, if it failed for its content or has rejected rows."""
 
     def knows(self, obj: S3Object) -> bool:
         """Returns whether this run is of the object in this state and had no failure outside the file."""
@@ -46,32 +49,39 @@ class LatestRun:
         return same and self.failure != "outside"
 
 
-def latest_runs(connection: psycopg.Connection, bucket: str, key: str | None = None) -> dict[str, LatestRun]:
-    """Returns the latest run of every key of a bucket, or of one key, by key."""
-    found = connection.execute(LATEST, {"bucket": bucket, "key": key}).fetchall()
-    return {key: LatestRun(*run) for key, *run in found}
+def state(obj: S3Object, adds: bool) -> State:
+    """Returns what of an object is compared with its runs; `adds`: each version has runs of its own."""
+    return (obj.key, obj.etag, obj.last_modified) if adds else (obj.key, None, None)
 
 
-def keys_of_known_clients(
+def latest_runs(
+    connection: psycopg.Connection, bucket: str, adds: bool, key: str | None = None
+) -> dict[State, LatestRun]:
+    """Returns the latest run of every key of a bucket (with `adds`: of every version), or of one key."""
+    found = connection.execute(LATEST, {"bucket": bucket, "key": key, "adds": adds}).fetchall()
+    return {(key, etag, modified): LatestRun(*run) for key, etag, modified, *run in found}
+
+
+def runs_of_known_clients(
     connection: psycopg.Connection, bucket: str, clients: Container[str]
-) -> frozenset[str]:
-    """Returns the keys that wait for --retry with a rejected row whose client is known now.
+) -> frozenset[UUID]:
+    """Returns the runs that wait for --retry with a rejected row whose client is known now.
 
     `clients` holds the client_key() of every name and id. The names are read one block at a time: a file can
     have as many as it has rows.
     """
     with connection.transaction(), connection.cursor(name="waiting_clients") as cursor:
         cursor.execute(WAITING_CLIENTS, {"bucket": bucket})
-        return frozenset(key for key, name in cursor if client_key(name) in clients)
+        return frozenset(run for run, name in cursor if client_key(name) in clients)
 
 
 @contextmanager
-def object_lock(connection: psycopg.Connection, obj: S3Object) -> Iterator[str]:
-    """Holds the object's lock in a transaction for the length of the block; yields the transaction's id.
+def object_lock(connection: psycopg.Connection, bucket: str, key: str) -> Iterator[str]:
+    """Holds the lock of a key in a transaction for the length of the block; yields the transaction's id.
 
     Waits while another loader holds it; raises MediaError after WAIT_SECONDS.
     """
-    names = [obj.bucket, obj.key]
+    names = [bucket, key]
     with connection.transaction():
         yield _locked(connection, names)
         connection.execute(
@@ -141,11 +151,21 @@ def update_run(connection: psycopg.Connection, run: UUID, values: Mapping[str, A
     _write(connection, run, values, sql.SQL(""))
 
 
-def retract_run(connection: psycopg.Connection, run: UUID) -> bool:
-    """Marks a run as retracted; returns whether it was not retracted before."""
+def retract_version(connection: psycopg.Connection, run: UUID) -> bool:
+    """Marks all runs of a run's version, a key and a content, as retracted.
+
+    Returns whether it was not retracted before.
+    """
     changed = connection.execute(
-        "update media.ingestion_logs set retracted_at = now() at time zone 'utc'"
-        " where id = %s and retracted_at is null",
+        """
+        update media.ingestion_logs set retracted_at = now() at time zone 'utc'
+        where id in (
+            select version.run_id
+            from media_ops.runs_that_count as chosen
+            inner join media_ops.runs_that_count as version using (feed_location, file, sha256)
+            where chosen.run_id = %s
+        )
+        """,
         [run],
     )
     return changed.rowcount > 0
@@ -159,52 +179,60 @@ def _write(connection: psycopg.Connection, run: UUID, values: Mapping[str, Any],
     connection.execute(statement, {**values, "run": run})
 
 
-def run_in_force(connection: psycopg.Connection, obj: S3Object) -> tuple[UUID, str | None, date] | None:
-    """Returns the id, sha256 and run_date of the run in force of the object's key; None if there is none."""
-    return connection.execute(
+def same_content(
+    connection: psycopg.Connection, places: Sequence[Place], obj: S3Object, sha256: str, adds: bool
+) -> tuple[UUID, date] | None:
+    """Returns the id and run_date of the run in force of the object's key, if it has this content.
+
+    `places` are the bucket and key of the object, and those that it had in the feed's previous locations.
+    With `adds` (same_key: adds), each content of the key has a run in force. One of a later version does not
+    count, so that the order in which versions are read makes no difference.
+    """
+    found = connection.execute(
         """
-        select runs.run_id, runs.sha256, logs.run_date
+        select runs.run_id, logs.run_date, runs.sha256
         from media_ops.runs_that_count as runs
         inner join media.ingestion_logs as logs on runs.run_id = logs.id
-        where runs.bucket = %s and runs.object_key = %s
+        where (runs.bucket, runs.object_key) in (select * from unnest(%(buckets)s::text[], %(keys)s::text[]))
+            and (not %(adds)s or (runs.sha256 = %(sha256)s and runs.last_modified <= %(last_modified)s))
         order by runs.run_number desc limit 1
         """,
-        [obj.bucket, obj.key],
+        {
+            **_columns(places),
+            "adds": adds,
+            "sha256": sha256,
+            "last_modified": obj.last_modified,
+        },
     ).fetchone()
+    return (found[0], found[1]) if found and found[2] == sha256 else None
 
 
-def retracted_run(connection: psycopg.Connection, obj: S3Object, sha256: str) -> tuple[UUID, date] | None:
-    """Returns the id and run_date of the key's latest run with this content, if it was retracted."""
+def retracted_run(
+    connection: psycopg.Connection, places: Sequence[Place], sha256: str
+) -> tuple[UUID, date] | None:
+    """Returns the id and run_date of the latest run with this content in the places, if it was retracted."""
     return connection.execute(
         """
         select id, run_date
         from (
             select id, run_date, retracted_at from media.ingestion_logs
-            where bucket = %s and object_key = %s and sha256 = %s
-                and status = 'success' and same_content_as is null
+            where (bucket, object_key) in (select * from unnest(%(buckets)s::text[], %(keys)s::text[]))
+                and sha256 = %(sha256)s and status = 'success' and same_content_as is null
             order by run_number desc limit 1
         ) as latest
         where retracted_at is not null
         """,
-        [obj.bucket, obj.key, sha256],
+        {**_columns(places), "sha256": sha256},
     ).fetchone()
 
 
-def sync_feeds(connection: psycopg.Connection, feeds: Sequence[Feed]) -> None:
-    """Writes the feeds of feeds.yml into media_ops.feeds; keeps feeds that are no longer in feeds.yml."""
-    with connection.transaction(), connection.cursor() as cursor:
-        cursor.executemany(
-            """
-            insert into media_ops.feeds as feeds (location, name, redelivery, client_from_key)
-            values (%s, %s, %s, %s)
-            on conflict (location) do update set
-                name = excluded.name, redelivery = excluded.redelivery,
-                client_from_key = excluded.client_from_key
-            where (feeds.name, feeds.redelivery, feeds.client_from_key)
-                is distinct from (excluded.name, excluded.redelivery, excluded.client_from_key)
-            """,
-            [
-                (feed.location, feed.name, feed.redelivery, feed.client.key_group is not None)
-                for feed in sorted(feeds, key=lambda feed: feed.location)
-            ],
-        )
+def _columns(places: Sequence[Place]) -> dict[str, list[str]]:
+    return {"buckets": [bucket for bucket, _ in places], "keys": [key for _, key in places]}
+
+
+def places_of_feeds(connection: psycopg.Connection) -> dict[str, list[str]]:
+    """Returns the locations whose runs a feed has, by the location of the feed."""
+    found = connection.execute(
+        "select feed_location, array_agg(location order by location) from media_ops.feed_places group by 1"
+    ).fetchall()
+    return dict(found)

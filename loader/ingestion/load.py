@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import psycopg
 
 from loader.agency.clients import known_clients
 from loader.database.connection import Database, connect, require_tables
 from loader.errors import MediaError
-from loader.files.feeds import Feed, FeedFinder, KeyMatch
-from loader.ingestion.ingest import Result, Task, ingest
-from loader.ingestion.ledger import LatestRun, keys_of_known_clients, latest_runs, sync_feeds
-from loader.ingestion.s3 import S3Object, connect_s3, list_objects
+from loader.files.feeds import Feed, FeedFinder
+from loader.files.keys import KeyMatch
+from loader.ingestion.ingest import ingest
+from loader.ingestion.ledger import (
+    LatestRun,
+    Place,
+    State,
+    latest_runs,
+    places_of_feeds,
+    runs_of_known_clients,
+    state,
+)
+from loader.ingestion.s3 import S3Object, connect_s3, list_objects, list_versions
+from loader.ingestion.settings import sync_feeds
+from loader.ingestion.task import Result, Task
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -63,18 +76,28 @@ def load(
             raise KeyboardInterrupt
         progress.advanced(obj, position, rows)
 
-    pool = ThreadPoolExecutor(max(1, min(workers, len(tasks))))
+    groups = by_key(tasks)
+    pool = ThreadPoolExecutor(max(1, min(workers, len(groups))))
     try:
-        done = pool.map(lambda task: ingest(db, client, task, advanced), tasks)
-        for task, result in zip(tasks, done, strict=True):
-            results.append(result)
-            progress.finished(task, result)
+        loaded = pool.map(lambda group: [ingest(db, client, task, advanced) for task in group], groups)
+        for group, done in zip(groups, loaded, strict=True):
+            results += done
+            for task, result in zip(group, done, strict=True):
+                progress.finished(task, result)
     except BaseException:
         interrupted = True
         raise
     finally:
         pool.shutdown(wait=not interrupted, cancel_futures=True)
     return results
+
+
+def by_key(tasks: Iterable[Task]) -> list[list[Task]]:
+    """Groups tasks by the key of their object: the versions of one key load one after the other."""
+    groups: dict[Place, list[Task]] = {}
+    for task in tasks:
+        groups.setdefault((task.obj.bucket, task.obj.key), []).append(task)
+    return list(groups.values())
 
 
 def plan(
@@ -95,19 +118,19 @@ def plan(
     if feed is not None and not chosen:
         names = ", ".join(one.name for one in feeds) or "none"
         raise MediaError(f"feeds.yml has no feed {feed}; its feeds are: {names}")
-    key = _without_bucket(key, chosen)
+    key, version = _key_and_version(key, chosen)
     tasks: list[Task] = []
     failures: list[Result] = []
     with connect(db, "media_loader", autocommit=True) as connection:
         require_tables(connection)
         if not dry_run:
             sync_feeds(connection, feeds)
-        selector = _Selector(connection, key is not None, retry)
+        selector = _Selector(connection, key, version, retry)
         finder = FeedFinder(feeds)
         ambiguous: dict[str, Result] = {}
         for one in chosen:
             try:
-                for obj in _list_feed(client, one, key):
+                for obj in _list_feed(client, one, key, version):
                     matches = finder.matches(obj.bucket, obj.key)
                     if len(matches) > 1 and one.name in matches:
                         rivals = [each.name for each in feeds if each.name in matches]
@@ -126,33 +149,40 @@ def plan(
 
 
 class _Selector:
-    """Decides whether an object has to be loaded, by the latest run of its key."""
+    """Decides whether an object has to be loaded, by the latest run of its key (or version)."""
 
-    def __init__(self, connection: psycopg.Connection, by_key: bool, retry: str | None) -> None:
+    def __init__(
+        self, connection: psycopg.Connection, key: str | None, version: str | None, retry: str | None
+    ) -> None:
         self._connection = connection
-        self._by_key = by_key
+        self._key = key
+        self._version = version
         self._retry = retry
-        self._latest: dict[str, dict[str, LatestRun]] = {}
+        self._latest: dict[tuple[str, bool], dict[State, LatestRun]] = {}
         self._clients = known_clients(connection) if retry == "clients" else {}
-        self._retried: dict[str, frozenset[str]] = {}
+        self._retried: dict[str, frozenset[UUID]] = {}
+        self._locations = places_of_feeds(connection)
 
     def task(self, feed: Feed, obj: S3Object, match: KeyMatch) -> Task | None:
         """Returns the task to load the object; None if there is nothing to do."""
-        if obj.bucket not in self._latest:
-            self._latest[obj.bucket] = latest_runs(self._connection, obj.bucket)
-        last = self._latest[obj.bucket].get(obj.key)
-        force = self._force(obj, last)
-        if not force and last is not None and last.knows(obj):
+        adds = feed.same_key == "adds"
+        if (obj.bucket, adds) not in self._latest:
+            self._latest[obj.bucket, adds] = latest_runs(self._connection, obj.bucket, adds)
+        last = self._latest[obj.bucket, adds].get(state(obj, adds))
+        by_key = self._key is not None and (obj.is_current or self._version is not None)
+        retry = last is not None and self._retries(obj.bucket, last)
+        if not by_key and not retry and last is not None and last.knows(obj):
             return None
-        return Task(feed, obj, match, force, last)
+        places = feed.places(obj.key, self._locations.get(feed.location, []))
+        return Task(feed, obj, match, by_key, retry, last, places)
 
-    def _force(self, obj: S3Object, last: LatestRun | None) -> bool:
-        """Returns whether to load the object again even if its content is the same."""
-        if self._by_key or last is None or not last.waits or self._retry is None:
-            return self._by_key
-        if self._retry == "clients" and obj.bucket not in self._retried:
-            self._retried[obj.bucket] = keys_of_known_clients(self._connection, obj.bucket, self._clients)
-        return self._retry == "all" or obj.key in self._retried[obj.bucket]
+    def _retries(self, bucket: str, last: LatestRun) -> bool:
+        """Returns whether to load an object again because a run of it waits for --retry."""
+        if last.waiting is None or self._retry is None:
+            return False
+        if self._retry == "clients" and bucket not in self._retried:
+            self._retried[bucket] = runs_of_known_clients(self._connection, bucket, self._clients)
+        return self._retry == "all" or last.waiting in self._retried[bucket]
 
 
 def _ambiguous(feed: Feed, obj: S3Object, names: Iterable[str]) -> Result:
@@ -160,17 +190,20 @@ def _ambiguous(feed: Feed, obj: S3Object, names: Iterable[str]) -> Result:
     return Result(feed.name, obj.uri, "failed", message, failure="outside")
 
 
-def _list_feed(client: S3Client, feed: Feed, key: str | None) -> list[S3Object]:
-    if key is None:
-        return list(list_objects(client, feed.bucket, feed.prefix))
-    if not key.startswith(feed.prefix):
+def _list_feed(client: S3Client, feed: Feed, key: str | None, version: str | None) -> list[S3Object]:
+    """Lists the objects of a feed, or those with this key; with same_key: adds, all their versions."""
+    if key is not None and not key.startswith(feed.prefix):
         return []
-    return [obj for obj in list_objects(client, feed.bucket, key) if obj.key == key]
+    listed = list_versions if feed.same_key == "adds" else list_objects
+    found = listed(client, feed.bucket, feed.prefix if key is None else key)
+    return [obj for obj in found if key in (None, obj.key) and (version is None or obj.version_id == version)]
 
 
-def _without_bucket(key: str | None, feeds: Sequence[Feed]) -> str | None:
-    """Removes s3://BUCKET/ from a key that was given as a URI."""
+def _key_and_version(key: str | None, feeds: Sequence[Feed]) -> tuple[str | None, str | None]:
+    """Splits KEY?versionId=VERSION, and removes s3://BUCKET/ from a key that was given as a URI."""
+    if key is None:
+        return None, None
     for feed in feeds:
-        if key is not None and key.startswith(f"s3://{feed.bucket}/"):
-            return key.removeprefix(f"s3://{feed.bucket}/")
-    return key
+        key = key.removeprefix(f"s3://{feed.bucket}/")
+    found = re.fullmatch(r"(.+)\?versionId=([^?&]+)", key, re.DOTALL)
+    return (found[1], found[2]) if found else (key, None)

@@ -78,7 +78,11 @@ WRONG_REGION = (
     *("PermanentRedirect", "TemporaryRedirect", "Redirect", "301", "302", "307"),
     *("AuthorizationHeaderMalformed", "IllegalLocationConstraint", "IllegalLocationConstraintException"),
 )
-PERMISSIONS = {"ListObjectsV2": "s3:ListBucket", "GetObject": "s3:GetObject"}
+PERMISSIONS = {
+    "ListObjectsV2": "s3:ListBucket",
+    "ListObjectVersions": "s3:ListBucketVersions",
+    "GetObject": "s3:GetObject",
+}
 NOT_S3 = "what answers the requests for {target} is not S3: correct AWS_ENDPOINT_URL_S3"
 SIGN_IN = "the AWS sign-in that reads {target} has expired or is missing: run `%s{option}`, then load again"
 NOT_OBTAINED = (

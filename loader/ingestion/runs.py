@@ -10,7 +10,7 @@ from uuid import UUID
 import psycopg
 
 from loader.errors import MediaError
-from loader.ingestion.ledger import retract_run
+from loader.ingestion.ledger import object_lock, retract_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,27 +51,28 @@ def rejects(connection: psycopg.Connection, run: str | None = None) -> Iterator[
 
 
 def retract(connection: psycopg.Connection, run: str) -> tuple[str, bool]:
-    """Retracts a run (an id, or its last characters): its rows no longer count.
+    """Retracts a run (an id, or its last characters), and every other run of the same key and content.
 
-    The key's previous run is then in force again. Returns the object's URI, and whether the run was not
-    retracted before. Raises MediaError if there is no such run, or if it staged nothing.
+    Their rows no longer count. Returns the object's URI, and whether the run was not retracted before. Waits
+    for a loader of the object. Raises MediaError if there is no such run, or if it staged nothing.
     """
     run_id = find_run(connection, run)
-    with connection.transaction():
-        found = connection.execute(
-            "select object_uri, status, same_content_as from media.ingestion_logs where id = %s for update",
-            [run_id],
-        ).fetchone()
-        assert found is not None
-        uri, status, same_content_as = found
-        if status != "success":
-            raise MediaError(f"run {run_id} failed and staged no rows: there is nothing to retract")
-        if same_content_as is not None:
-            raise MediaError(
-                f"run {run_id} staged no rows, because run {same_content_as} has the same content:"
-                " retract that run"
-            )
-        return str(uri), retract_run(connection, run_id)
+    found = connection.execute(
+        "select object_uri, bucket, object_key, status, same_content_as from media.ingestion_logs"
+        " where id = %s",
+        [run_id],
+    ).fetchone()
+    assert found is not None
+    uri, bucket, key, status, same_content_as = found
+    if status != "success":
+        raise MediaError(f"run {run_id} failed and staged no rows: there is nothing to retract")
+    if same_content_as is not None:
+        raise MediaError(
+            f"run {run_id} staged no rows, because run {same_content_as} has the same content:"
+            " retract that run"
+        )
+    with object_lock(connection, bucket, key):
+        return str(uri), retract_version(connection, run_id)
 
 
 def find_run(connection: psycopg.Connection, text: str) -> UUID:

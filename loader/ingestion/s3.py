@@ -61,6 +61,8 @@ class S3Object:
     """UTC, as a naive datetime, like the database's timestamps."""
     size: int
     version_id: str | None = None
+    is_current: bool = True
+    """Not an earlier version of its key."""
 
     @property
     def uri(self) -> str:
@@ -99,6 +101,29 @@ def list_objects(client: S3Client, bucket: str, prefix: str) -> Iterator[S3Objec
                 if not entry["Key"].endswith("/"):
                     modified = entry["LastModified"].astimezone(UTC).replace(tzinfo=None)
                     yield S3Object(bucket, entry["Key"], entry["ETag"], modified, entry["Size"])
+
+
+def list_versions(client: S3Client, bucket: str, prefix: str) -> Iterator[S3Object]:
+    """Yields every version of the objects under a prefix, those of a key oldest first; or raises S3Error.
+
+    Delete markers are not versions. A bucket without versions has the current ones.
+    """
+    with _s3_errors(f"s3://{bucket}/{prefix}"):
+        pages = client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix)
+        found: list[S3Object] = []
+        for page in pages:
+            if not page.keys() & {*LISTING_FIELDS, "Versions"}:
+                raise S3Error(NOT_S3.format(target=f"s3://{bucket}/{prefix}"))
+            for entry in page.get("Versions", []):
+                if not entry["Key"].endswith("/"):
+                    modified = entry["LastModified"].astimezone(UTC).replace(tzinfo=None)
+                    # the current version of a bucket that has no versions is called null
+                    version = (
+                        None if entry["IsLatest"] and entry["VersionId"] == "null" else entry["VersionId"]
+                    )
+                    state = (entry["ETag"], modified, entry["Size"], version, entry["IsLatest"])
+                    found.append(S3Object(bucket, entry["Key"], *state))
+    yield from reversed(found)  # S3 lists the latest version of a key first
 
 
 def open_object(client: S3Client, obj: S3Object) -> ObjectReader:

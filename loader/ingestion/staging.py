@@ -10,8 +10,10 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date
 from itertools import islice, repeat
-from typing import IO, Any, BinaryIO
+from pathlib import Path
+from typing import IO, Any, BinaryIO, NamedTuple
 from uuid import UUID
 
 import psycopg
@@ -19,6 +21,7 @@ from psycopg import sql
 
 from loader.files.columns import STAGED, Kind
 from loader.files.records import Block, Reject
+from loader.files.values import NOT_SET
 
 COPY_ROWS = sql.SQL("copy media.staging_media_raw (id, ingestion_run_id, {}) from stdin").format(
     sql.SQL(", ").join(map(sql.Identifier, STAGED))
@@ -27,6 +30,7 @@ COPY_REJECTS = """
 copy media_ops.rejected_rows (run_id, line_number, raw_line, reason, sentence, client_name) from stdin
 """
 COPY_RUN_DAYS = "copy media_ops.run_days (run_id, client_id, date, row_count) from stdin"
+SUMMARY_ROWS: Any = (Path(__file__).parent / "sql" / "summary_rows.sql").read_text(encoding="utf-8")
 NAMES_REMEMBERED = 100_000
 SPOOLED_BYTES = 1 << 22
 BLOCK_BYTES = 1 << 18
@@ -75,12 +79,16 @@ class Rejects:
         self._lines = gzip.GzipFile(fileobj=self._spool, mode="wb", compresslevel=1)
         self.reasons: Counter[str] = Counter()
         self.clients: Counter[str] = Counter()
+        self.days: set[date] = set()
+        """The days of the rows whose client is unknown."""
         self.first: str = ""
 
     def add(self, reject: Reject) -> None:
         """Adds a rejected row."""
         self.first = self.first or reject.sentence
         self.reasons[reject.reason] += 1
+        if reject.day is not None:
+            self.days.add(date.fromisoformat(reject.day))
         if reject.client is not None and (reject.client in self.clients or len(self.clients) < 1000):
             self.clients[reject.client] += 1
         texts = (self._run, str(reject.line), reject.raw, reject.reason, reject.sentence)
@@ -110,18 +118,29 @@ class Rejects:
         self._spool.close()
 
 
+class Staged(NamedTuple):
+    """What stage() staged."""
+
+    rows: Counter[tuple[str, str]]
+    """The number of rows by (client id, date)."""
+    has_row_without_names: bool
+
+
 def stage(
     connection: psycopg.Connection,
     run: UUID,
     blocks: Iterable[Block],
     rejects: Rejects,
+    names: Sequence[str],
     staged: Callable[[int], None],
-) -> Counter[tuple[str, str]]:
+) -> Staged:
     """Copies the good rows into staging_media_raw and adds the others to `rejects`.
 
-    Calls `staged` with the number of rows of each block. Returns the number of rows by (client id, date).
+    `names` are the columns with names that come from the file. Calls `staged` with the number of rows of each
+    block.
     """
     covered: Counter[tuple[str, str]] = Counter()
+    without_names = False
     escaped, ids, identity = _Escaped(), RowIds(), str(run)
     with connection.cursor() as cursor, cursor.copy(COPY_ROWS) as copy:
         for block in blocks:
@@ -132,12 +151,19 @@ def stage(
             columns = dict(zip(STAGED, block.columns, strict=True))
             days = columns["date"]
             covered.update(zip(columns["client_id"], days, strict=True))
+            without_names = without_names or _has_row_without_names([columns[name] for name in names])
             texts = [_texts(STAGED[column], cells, escaped) for column, cells in columns.items()]
             keys = (ids.next(len(days)), repeat(identity, len(days)))
             lines = map("\t".join, zip(*keys, *texts, strict=True))
             copy.write("\n".join(lines) + "\n")
             staged(len(days))
-    return covered
+    return Staged(covered, without_names)
+
+
+def _has_row_without_names(columns: Sequence[Sequence[str]]) -> bool:
+    if not columns or not all(NOT_SET in column for column in columns):  # nearly every block
+        return False
+    return (NOT_SET,) * len(columns) in zip(*columns, strict=True)
 
 
 def _texts(kind: Kind, cells: Sequence[Any], escaped: _Escaped) -> Iterable[str]:
@@ -152,6 +178,14 @@ def write_run_days(connection: psycopg.Connection, run: UUID, covered: Counter[t
     with connection.cursor() as cursor, cursor.copy(COPY_RUN_DAYS) as copy:
         for (client, day), count in covered.items():
             copy.write_row((run, client, day, count))
+
+
+def write_summary_rows(connection: psycopg.Connection, run: UUID, names: Sequence[str]) -> None:
+    """Finds the run's rows without any of these `names` that contain the sum of its other rows."""
+    has_no_name = sql.SQL(" and ").join(
+        sql.SQL("{} = {}").format(sql.Identifier(name), sql.Literal(NOT_SET)) for name in names
+    )
+    connection.execute(sql.SQL(SUMMARY_ROWS).format(has_no_name=has_no_name), {"run": run})
 
 
 class HashingReader(io.RawIOBase):

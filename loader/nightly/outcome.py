@@ -13,7 +13,7 @@ import psycopg
 from loader.database.connection import Database, connect, require_tables
 from loader.database.migrate import require_writable
 from loader.errors import MediaError, one_sentence
-from loader.ingestion.ingest import Result
+from loader.ingestion.task import Result
 from loader.names import counted
 from loader.nightly.transform import NodeResult
 
@@ -99,9 +99,13 @@ def message(sentences: Sequence[str]) -> str:
 
 
 def markdown(
-    results: Sequence[Result], nodes: Sequence[NodeResult], days: int, sentences: Sequence[str]
+    results: Sequence[Result],
+    nodes: Sequence[NodeResult],
+    days: int,
+    sentences: Sequence[str],
+    noticed: Sequence[str] = (),
 ) -> str:
-    """Returns a Markdown page that describes the flow run; see days_recomputed() and failures()."""
+    """Returns a Markdown page that describes the flow run; see days_recomputed(), failures(), notices()."""
     loaded = [result for result in results if result.status == "loaded"]
     with_rejects = [result for result in results if result.rejected]
     sections = {
@@ -111,7 +115,10 @@ def markdown(
         ],
         "Rejected": [f"{_escaped(one.uri)}: {counted(one.rejected, 'row')}" for one in with_rejects],
         "Recomputed": [f"{counted(days, 'day')} (counted per client)"] if days else [],
-        "Warnings": [_escaped(str(node)) for node in nodes if node.status == "warn"],
+        "Warnings": [
+            *map(_escaped, noticed),
+            *(_escaped(str(node)) for node in nodes if node.status == "warn"),
+        ],
         "dbt": [f"{counted(len(nodes), 'node')}, {sum(n.failed for n in nodes)} failed"] if nodes else [],
     }
     parts = [

@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 
 from loader.nightly.models import model_query
+from loader.nightly.notices import Notice, notices
 
 SQL = Path(__file__).parent / "sql"
 
@@ -46,6 +47,7 @@ class Status:
     clients_without_cpm: list[str]
     rejected_rows: int
     files_waiting_for_retry: int
+    notices: list[Notice]
 
 
 def status(connection: psycopg.Connection, limit: int = 20) -> Status:
@@ -64,6 +66,7 @@ def status(connection: psycopg.Connection, limit: int = 20) -> Status:
         [name for (name,) in unpriced],
         int(waiting[1]),
         waiting[0],
+        notices(connection),
     )
 
 

@@ -30,7 +30,7 @@ from loader.database.connection import CHECK_INTERVAL, Database, connect, requir
 from loader.database.waits import SERVER_PROCESSES
 from loader.errors import MediaError
 from loader.files.feeds import Feed
-from loader.ingestion.ledger import sync_feeds
+from loader.ingestion.settings import sync_feeds
 from loader.project import CHECKOUT, require_directory
 
 Progress = Callable[[int, int], None]

@@ -1,34 +1,37 @@
--- The runs in force whose rows are live, for each (client, date).
-with runs_in_force as (
-    select * from {{ ref('int_runs_in_force') }}
+-- The runs whose rows are live, for each (client, date): of the latest delivery, the latest run of each part.
+with days_covered as (
+    select * from {{ ref('int_days_covered') }}
 ),
 
-run_days as (
-    select * from {{ ref('stg_run_days') }}
-),
-
--- In a replace feed, the newest file replaces the whole day of a client.
+-- Without a group `delivery` in key_pattern, all runs of a feed belong to one delivery.
 ranked as (
     select
-        run_days.client_id,
-        run_days.date,
-        run_days.run_id,
-        runs_in_force.redelivery,
+        days_covered.client_id,
+        days_covered.date,
+        days_covered.run_id,
+        days_covered.has_rows,
+        days_covered.delivery,
+        first_value(days_covered.delivery) over (
+            partition by days_covered.feed_location, days_covered.client_id, days_covered.date
+            order by days_covered.recency desc
+        ) as latest_delivery,
         row_number() over (
-            partition by run_days.client_id, run_days.date, runs_in_force.feed_location
-            order by runs_in_force.last_modified desc, runs_in_force.object_key desc
-        ) as newest_first
-    from run_days
-    inner join runs_in_force on run_days.run_id = runs_in_force.run_id
+            partition by
+                days_covered.feed_location, days_covered.client_id, days_covered.date,
+                days_covered.delivery, days_covered.part
+            order by days_covered.recency desc
+        ) as latest_first
+    from days_covered
 ),
 
+-- If the latest run covers a day without having a row for it, the day is zero.
 live as (
     select
         ranked.client_id,
         ranked.date,
         ranked.run_id
     from ranked
-    where ranked.redelivery = 'append' or ranked.newest_first = 1
+    where ranked.delivery = ranked.latest_delivery and ranked.latest_first = 1 and ranked.has_rows
 )
 
 select * from live

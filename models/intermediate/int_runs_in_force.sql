@@ -1,47 +1,57 @@
--- Which of the runs that count are in force: of each key the latest, and of equal parts the earliest.
+-- Which of the runs that count are in force, and which of those are copies of another one.
 with runs as (
-    select * from {{ ref('stg_runs') }}
+    select * from {{ ref('int_runs_ordered') }}
 ),
 
-feeds as (
-    select * from {{ ref('stg_feeds') }}
-),
-
--- The latest run of each object key.
-latest_of_key as (
-    select distinct on (runs.bucket, runs.object_key)
-        runs.run_id,
-        runs.feed_location,
-        runs.object_key,
-        runs.sha256,
-        runs.last_modified,
-        coalesce(feeds.redelivery, 'replace') as redelivery,
-        case when feeds.client_from_key then runs.key_client_id end as key_client_id
-    from runs
-    left join feeds on runs.feed_location = feeds.feed_location
-    order by runs.bucket, runs.object_key, runs.run_number desc
-),
-
--- In an append feed, the same content under another key is a copy of the same part.
-copies_numbered as (
+-- Of each key the run that began last is in force; with same_key: adds, of each content that the key had.
+numbered as (
     select
-        latest_of_key.*,
+        runs.*,
         row_number() over (
-            partition by latest_of_key.feed_location, latest_of_key.sha256, latest_of_key.key_client_id
-            order by latest_of_key.last_modified, latest_of_key.object_key
-        ) as copy_number
-    from latest_of_key
+            partition by runs.feed_location, runs.file, case when runs.same_key = 'adds' then runs.sha256 end
+            order by runs.run_number desc
+        ) as latest_first
+    from runs
 ),
 
 in_force as (
+    select numbered.*
+    from numbered
+    where numbered.latest_first = 1
+),
+
+-- In an append feed without groups, files with the same content are the same part: the earliest counts.
+earliest_found as (
     select
-        copies_numbered.run_id,
-        copies_numbered.feed_location,
-        copies_numbered.object_key,
-        copies_numbered.last_modified,
-        copies_numbered.redelivery
-    from copies_numbered
-    where copies_numbered.redelivery = 'replace' or copies_numbered.copy_number = 1
+        in_force.*,
+        first_value(in_force.run_id) over (
+            partition by
+                in_force.feed_location, in_force.sha256,
+                case when in_force.client_from_key then in_force.key_client_id end
+            order by in_force.recency
+        ) as earliest_run_id
+    from in_force
+),
+
+copies_marked as (
+    select
+        earliest_found.run_id,
+        earliest_found.feed_location,
+        earliest_found.file,
+        earliest_found.key_date,
+        earliest_found.key_client_id,
+        earliest_found.client_from_key,
+        earliest_found.covers,
+        earliest_found.part,
+        earliest_found.delivery,
+        earliest_found.recency,
+        case
+            when
+                earliest_found.redelivery = 'append'
+                and not earliest_found.has_parts and not earliest_found.has_deliveries
+                then nullif(earliest_found.earliest_run_id, earliest_found.run_id)
+        end as copy_of_run_id
+    from earliest_found
 )
 
-select * from in_force
+select * from copies_marked

@@ -6,6 +6,8 @@ renamed as (
     select
         source.location as feed_location,
         source.redelivery,
+        source.covers,
+        source.same_key,
         source.client_from_key
     from source
 )

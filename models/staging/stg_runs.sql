@@ -7,10 +7,12 @@ renamed as (
         source.run_id,
         source.run_number,
         source.feed_location,
-        source.bucket,
-        -- Keys are ordered as in S3, whatever the database's own collation is.
-        source.object_key collate "C" as object_key, -- noqa: RF03
+        -- Files are ordered as in S3, whatever the database's own collation is.
+        source.file collate "C" as file, -- noqa: RF03
+        source.key_date,
         source.client_id as key_client_id,
+        source.part,
+        source.delivery,
         source.sha256,
         source.last_modified
     from source

@@ -45,7 +45,10 @@ GRANTS: Grants = {
     *(("media_ops.applied_schema", f"media_{who}", "SELECT") for who in ("loader", "transformer")),
     *(
         (f"media_ops.{view}", f"media_{who}", "SELECT")
-        for view in ("cpm_periods", "running_runs", "runs_that_count", "runs_waiting_for_retry")
+        for view in (
+            *("cpm_periods", "feed_places", "running_runs", "runs_that_count"),
+            "runs_waiting_for_retry",
+        )
         for who in ("loader", "transformer")
     ),
     ("media_ops.lock_object(text,text)", "media_loader", "EXECUTE"),
@@ -60,7 +63,9 @@ GRANTS: Grants = {
     ("media_ops.days_built", "media_transformer", "DELETE INSERT SELECT UPDATE"),
     ("media_ops.days_built", "media_loader", "SELECT"),
     *(("media_ops.feeds", f"media_{who}", "INSERT SELECT UPDATE") for who in ("loader", "transformer")),
+    *(("media_ops.run_keys", f"media_{who}", "INSERT SELECT UPDATE") for who in ("loader", "transformer")),
     ("media_ops.rejected_rows", "media_loader", "INSERT SELECT"),
+    ("media_ops.summary_rows", "media_loader", "INSERT SELECT"),
     ("media_ops.run_days", "media_loader", "INSERT SELECT"),
     ("media_ops.run_days", "media_transformer", "SELECT"),
     ("media_ops.id_secret", "media_transformer", "SELECT"),

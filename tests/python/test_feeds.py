@@ -9,6 +9,7 @@ import pytest
 
 from loader.errors import FeedsError
 from loader.files.feeds import Feed, FeedFinder, read_feeds
+from loader.files.keys import KeyMatch
 
 EXAMPLE = r"""
 feeds:
@@ -104,7 +105,9 @@ def test_the_date_and_client_are_read_from_a_key(tmp_path: Path) -> None:
     text = EXAMPLE.replace("{column: Advertiser}", "{key_group: client}")
     (feed,) = read(tmp_path, text.replace(r"'(?P<date>\d{4}-\d{2}-\d{2})\.csv(\.gz)?$'", pattern))
     for written in ("2024-01-05", "20240105", "2024_01_05"):
-        assert feed.match(f"ttd/Acme/{written}.csv") == (date(2024, 1, 5), "Acme")
-    assert feed.match("ttd/Acme/2024-13-05.csv") == (None, "Acme")
+        assert feed.match(f"ttd/Acme/{written}.csv") == KeyMatch(
+            date(2024, 1, 5), written, "Acme", part=None, delivery=None
+        )
+    assert feed.match("ttd/Acme/2024-13-05.csv") == KeyMatch(None, "2024-13-05", "Acme", None, None)
     assert feed.match("other/Acme/2024-01-05.csv") is None
     assert feed.match("ttd/Acme/2024-01-05.csv/") is None

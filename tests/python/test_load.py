@@ -24,11 +24,12 @@ from loader.database.connection import connect
 from loader.database.server import Server
 from loader.errors import MediaError
 from loader.files.feeds import read_feeds
-from loader.ingestion.ingest import Result, ingest
+from loader.ingestion.ingest import ingest
 from loader.ingestion.ledger import object_lock
 from loader.ingestion.load import plan
 from loader.ingestion.s3 import S3Error, connect_s3, list_objects, open_object
 from loader.ingestion.staging import RowIds
+from loader.ingestion.task import Result
 
 FEED: dict[str, Any] = {
     "location": "s3://drops/ttd/",
@@ -239,7 +240,10 @@ def test_two_loaders_in_parallel_load_an_object_once(product: Product) -> None:
 
     def work(db: Any, client: Any, task: Any) -> None:
         pair = [threading.Thread(target=lambda: results.append(ingest(db, client, task))) for _ in "ab"]
-        with connect(db, autocommit=True) as connection, object_lock(connection, task.obj):
+        with (
+            connect(db, autocommit=True) as connection,
+            object_lock(connection, task.obj.bucket, task.obj.key),
+        ):
             for thread in pair:
                 thread.start()
         for thread in pair:
@@ -255,7 +259,7 @@ def test_a_loader_does_not_wait_for_another_one_forever(
     product: Product, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def work(db: Any, client: Any, task: Any) -> None:
-        with connect(db) as connection, object_lock(connection, task.obj):
+        with connect(db) as connection, object_lock(connection, task.obj.bucket, task.obj.key):
             result = ingest(db, client, task)
         assert (
             result.status == "failed" and "another loader has been loading it for an hour" in result.message

@@ -15,7 +15,7 @@ from loader.agency.clients import add_client
 from loader.database import libpq
 from loader.database.connection import Database, connect
 from loader.errors import MediaError
-from loader.ingestion.ingest import Result
+from loader.ingestion.task import Result
 from loader.nightly.outcome import NightlyError, days_recomputed, markdown, message, only_nightly_flow
 from loader.nightly.transform import NodeResult
 

@@ -4,14 +4,25 @@ create view media_ops.wanted as
 select
     ingestion_logs.id as run_id,
     ingestion_logs.run_number,
-    ingestion_logs.feed_location,
+    coalesce(feed_places.feed_location, ingestion_logs.feed_location) as feed_location,
     ingestion_logs.bucket,
     ingestion_logs.object_key,
-    ingestion_logs.client_id,
+    run_keys.client_id,
     ingestion_logs.sha256,
     ingestion_logs.last_modified,
-    ingestion_logs.finished_at
+    ingestion_logs.finished_at,
+    -- The same file in a feed's current and in its previous location is one file.
+    case
+        when starts_with(ingestion_logs.object_uri, feed_places.feed_location)
+            then substr(ingestion_logs.object_uri, length(feed_places.feed_location) + 1)
+        else substr(ingestion_logs.object_uri, length(ingestion_logs.feed_location) + 1)
+    end as file,
+    run_keys.key_date,
+    run_keys.part,
+    run_keys.delivery
 from media.ingestion_logs
+left join media_ops.feed_places on ingestion_logs.feed_location = feed_places.location
+left join media_ops.run_keys on ingestion_logs.id = run_keys.run_id
 where
     ingestion_logs.status = 'success'
     and ingestion_logs.same_content_as is null
@@ -23,12 +34,18 @@ comment on column media_ops.runs_that_count.run_id is 'The run: ingestion_logs.i
 comment on column media_ops.runs_that_count.run_number is
 'The number of the attempt, in the order in which attempts began.';
 comment on column media_ops.runs_that_count.feed_location is
-'The location of the feed, which identifies it: s3://bucket/prefix/.';
+'The current location of the feed, which identifies it: s3://bucket/prefix/.';
 comment on column media_ops.runs_that_count.bucket is 'The object''s bucket.';
 comment on column media_ops.runs_that_count.object_key is 'The object''s full key.';
 comment on column media_ops.runs_that_count.client_id is
-'The client that the key names, if the feed takes the client from the key.';
+'The client that the key names, if the feed takes the client from the key and the client is known.';
 comment on column media_ops.runs_that_count.sha256 is 'The SHA-256 of the object''s decompressed content.';
 comment on column media_ops.runs_that_count.last_modified is 'The object''s last-modified time in S3, UTC.';
 comment on column media_ops.runs_that_count.finished_at is 'When the run ended, UTC.';
+comment on column media_ops.runs_that_count.file is 'The object''s key below the feed''s location.';
+comment on column media_ops.runs_that_count.key_date is 'The date in the key; null: none.';
+comment on column media_ops.runs_that_count.part is
+'The part that the key names; null: the feed''s key_pattern has no group part.';
+comment on column media_ops.runs_that_count.delivery is
+'The delivery that the key names; null: the feed''s key_pattern has no group delivery.';
 grant select on media_ops.runs_that_count to media_loader, media_transformer;

@@ -1,0 +1,13 @@
+-- The runs whose keys were read with other settings than those of the current feeds.yml.
+select
+    ingestion_logs.id,
+    feed_places.feed_location,
+    ingestion_logs.object_key
+from unnest(%(locations)s::text [], %(key_rules)s::text []) as declared (location, key_rules)
+inner join media_ops.feed_places on declared.location = feed_places.feed_location
+inner join media.ingestion_logs on feed_places.location = ingestion_logs.feed_location
+left join media_ops.run_keys on ingestion_logs.id = run_keys.run_id
+where
+    ingestion_logs.status = 'success'
+    and ingestion_logs.same_content_as is null
+    and run_keys.key_rules is distinct from declared.key_rules
