@@ -351,8 +351,8 @@ class Model:
             check_share(rows, run.rejects, Fraction(str(feed.get("max_rejected", "0.10"))))
         except UnloadableError:
             return
-        days = {row.date for row in rows} | {reject.date for reject in run.rejects}
-        if feed.get("key_date") == "in_file" and (rows or run.rejects) and (on is None or on not in days):
+        days = {row.date for row in rows} | {reject.date for reject in run.rejects if reject.date}
+        if feed.get("key_date") == "in_file" and groups(feed, key)["date"] and days and on not in days:
             run.rejects = []
             return
         run.status, run.failure, run.rows = "success", None, rows

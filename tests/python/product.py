@@ -37,7 +37,7 @@ from loader.database.connection import Database, connect
 from loader.database.server import Server
 from loader.files.feeds import read_feeds
 from loader.ingestion.ingest import ingest
-from loader.ingestion.load import plan
+from loader.ingestion.load import by_key, plan
 from loader.ingestion.s3 import connect_s3
 from loader.nightly.transform import _profiles
 from loader.project import CHECKOUT
@@ -218,7 +218,8 @@ class Product:
             client = connect_s3()
             tasks, failures = plan(self.database, client, read_feeds(self.feeds_file), retry="clients")
             with ThreadPoolExecutor(2) as pool:
-                list(pool.map(lambda task: ingest(self.database, client, task), tasks))
+                load = partial(ingest, self.database, client)
+                list(pool.map(lambda group: [load(task) for task in group], by_key(tasks)))
             client.close()
         assert not failures, failures
 

@@ -707,7 +707,7 @@ def test_of_equal_files_under_append_the_earliest_counts_on_every_day() -> None:
 
 
 def test_a_run_fails_if_the_date_of_its_key_is_not_in_the_file() -> None:
-    model = new_model(key_date="in_file", key_pattern="(?P<date>[0-9-]+)$", max_rejected=0.5)
+    model = new_model(key_date="in_file", key_pattern="(?P<date>[0-9-]*)$", max_rejected=0.5)
     assert deliver(model, "2024-01-12", 1, line(12, 1), line(1, 1)).staged
     other = deliver(model, "2024-01-05", 2, line(6, 1))
     assert (other.status, other.failure, other.rows) == ("failed", "content", [])
@@ -716,6 +716,7 @@ def test_a_run_fails_if_the_date_of_its_key_is_not_in_the_file() -> None:
     assert deliver(model, "2024-01-09", 4, line(8, 1), unknown).staged
     assert deliver(model, "20240109", 5, line(8, 1), bad).status == "failed"
     assert deliver(model, "2024-01-32", 6, line(8, 1)).status == "failed"
+    assert deliver(model, "x", 7, line(8, 1)).staged  # without a date there is nothing to compare
     model.feeds["a"]["key_date"] = "free"
     assert [run.status for run in model.load(retry=True)] == ["success"] * 4  # the unknown client's, too
     assert counted(model)["Acme", 8] == 1
