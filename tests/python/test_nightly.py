@@ -54,7 +54,7 @@ def test_a_broken_file_fails_the_flow_but_other_files_are_loaded_and_built(
 
     from flows.nightly import nightly
 
-    s3.put("ttd/2025-01-02.csv", GOOD)
+    s3.put("ttd/2025-01-02.csv", GOOD + "2025-01-02,Acme,,100\n")  # a total
     s3.put("ttd/2025-01-03.csv", BROKEN)
     with prefect_test_harness(server_startup_timeout=90):
         state = nightly(return_state=True)
@@ -72,12 +72,13 @@ def test_a_broken_file_fails_the_flow_but_other_files_are_loaded_and_built(
     with connect(nightly_database) as connection:
         found = connection.execute("select sum(impressions), count(*) from media.daily_metrics").fetchone()
         runs = connection.execute("select object_key from media.ingestion_logs order by 1").fetchall()
-    assert found == (100, 1)
+    assert found == (200, 2)
     assert runs == [("ttd/2025-01-02.csv",), ("ttd/2025-01-02.csv",), ("ttd/2025-01-03.csv",)]
-    assert "2025-01-02.csv (ttd): 1 row" in artifacts["nightly"]
+    assert "2025-01-02.csv (ttd): 2 rows" in artifacts["nightly"]
+    assert "2025-01-02.csv has a row without names that contains the sum" in artifacts["nightly"]
     assert "1 day (counted per client)" in artifacts["nightly"]
-    files = {row["uri"]: row["status"] for row in json.loads(artifacts["nightly-files"])}
-    assert sorted(files.values()) == ["failed", "loaded"]
+    files = {row["status"]: row["notices"] for row in json.loads(artifacts["nightly-files"])}
+    assert {status: len(notices) for status, notices in files.items()} == {"failed": 0, "loaded": 1}
     nodes = {row["node"]: row for row in json.loads(artifacts["nightly-dbt-nodes"])}
     assert nodes["daily_metrics"]["state"] == "success"
     assert nodes["daily_metrics"]["seconds"] > 0
