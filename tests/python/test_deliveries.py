@@ -387,9 +387,18 @@ def test_a_location_that_becomes_narrower_or_wider_keeps_its_files(partner: Part
     for location, moved_from in (("s3://drops/a/", "s3://drops/"), ("s3://drops/", "s3://drops/a/")):
         partner.feed(location=moved_from)
         partner.deliver("a/1.csv", "01 Acme A 1", "02 Acme A 1")
+        partner.deliver("a/a/1.csv", "09 Acme A 1")
         partner.feed(location=location, moved_from=moved_from)
         partner.deliver("a/1.csv", "01 Acme A 5")
-        assert partner.live() == {"01 Acme A": 5}
+        assert partner.live() == {"01 Acme A": 5, "09 Acme A": 1}
+
+
+def test_a_file_outside_a_narrower_location_is_another_file(partner: Partner) -> None:
+    partner.feed(location="s3://drops/")
+    partner.deliver("1.csv", "01 Acme A 1")
+    partner.feed(moved_from="s3://drops/")
+    partner.deliver("a/1.csv", "02 Acme A 2")
+    assert partner.live() == {"01 Acme A": 1, "02 Acme A": 2}
 
 
 def test_a_file_with_rejected_rows_waits_in_its_new_place(partner: Partner) -> None:

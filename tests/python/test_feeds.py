@@ -90,6 +90,12 @@ def test_a_feed_has_the_specified_defaults(tmp_path: Path) -> None:
             "key_date: in_file\n    key_pattern: '(?P<day>",
             "key_date: in_file needs a group (?P<date>…) in key_pattern",
         ),
+        (
+            "client:",
+            "skip: [{column: {constant: x}, matches: y}]\n    client:",
+            "skip.0: column: give the partner's header or {position: N}",
+        ),
+        ("client:", "skip: [{column: A, matches: '('}]\n    client:", "feed ttd: skip.0.matches:"),
         ("location:", "\tlocation:", "line 4: invalid YAML"),
         ("feeds:", "feed:", "one top-level key, `feeds:`"),
     ],

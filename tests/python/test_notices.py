@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -32,7 +33,9 @@ def test_a_span_that_drops_a_day_or_a_client_is_reported_until_the_next_build(pa
     assert status(partner) == expected
     partner.product.transform()
     assert status(partner) == []
-    partner.product.set_cpm("Acme", 2, None)  # the days wait for a build again, but for another reason
+    partner.product.set_cpm(
+        "Acme", Decimal(2), None
+    )  # the days wait for a build again, but for another reason
     assert status(partner) == []
 
 
