@@ -70,6 +70,19 @@ class Client(_Part):
         return self
 
 
+class Skip(_Part):
+    """Rows to leave out: those whose cell in a column matches."""
+
+    column: Source
+    matches: re.Pattern[str]
+
+    @model_validator(mode="after")
+    def _is_of_the_file(self) -> Skip:
+        if self.column.constant is not None:
+            raise ValueError("column: give the partner's header or {position: N}")
+        return self
+
+
 def _checked_columns(columns: object) -> object:
     """Removes columns that are mapped to null; checks that the rest exist and include the required ones."""
     if not isinstance(columns, dict):
@@ -98,6 +111,7 @@ class Feed(_Part):
     same_key: Literal["replaces", "adds"] = "replaces"
     key_date: Literal["free", "in_file"] = "free"
     max_rejected: Annotated[Decimal, Field(ge=0, le=1)] = Decimal("0.10")
+    skip: tuple[Skip, ...] = ()
     format: Format = Format()
     client: Client
     columns: Columns
@@ -172,11 +186,13 @@ class Feed(_Part):
     def places(self, key: str, locations: Iterable[str]) -> tuple[tuple[str, str], ...]:
         """Returns the bucket and key of an object of this feed, here and in the other locations of the feed.
 
-        The same file below another location is the same file, unless it is below the current one, too.
+        The same file in another location is the same file, if neither location contains the other.
         """
         file = key.removeprefix(self.prefix)
         others = (
-            location + file for location in locations if not (location + file).startswith(self.location)
+            location + file
+            for location in locations
+            if not location.startswith(self.location) and not self.location.startswith(location)
         )
         split = (uri.removeprefix("s3://").partition("/") for uri in others)
         return ((self.bucket, key), *((bucket, key) for bucket, _, key in split))

@@ -49,6 +49,8 @@ class Block:
     columns: Sequence[Sequence[Any]]
     """For each column of columns.STAGED, the values as canonical text; only ctr can be None."""
     rejects: Sequence[Reject]
+    skipped: int = 0
+    """How many rows `skip` left out."""
 
     @property
     def rows(self) -> list[Row]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from functools import partial
 from itertools import compress
@@ -37,13 +39,47 @@ def parse(
     titles, blocks = FORMATS[feed.format.type](stream, feed.format)
     indexes, constants = _sources(feed, titles, key_client)
     readers = _readers(feed, clients, last_modified + timedelta(days=1))
+    skips = [(_index("skip", rule.column, titles), _Matches(rule.matches)) for rule in feed.skip]
     for records in blocks:
-        kept, rejects = _check_width(records, len(titles))
+        rows, skipped = _leave_out(records, skips) if skips else (records, 0)
+        kept, rejects = _check_width(rows, len(titles))
         if kept.cells:
             cells = [*zip(*kept.cells, strict=True), *((text,) * len(kept.cells) for text in constants)]
-            yield _checked(readers, [cells[index] for index in indexes], kept, rejects)
-        elif rejects:
-            yield Block([()] * len(STAGED), rejects)
+            block = _checked(readers, [cells[index] for index in indexes], kept, rejects)
+            yield replace(block, skipped=skipped)
+        elif rejects or skipped:
+            yield Block([()] * len(STAGED), rejects, skipped)
+
+
+class _Matches(dict[str, bool]):
+    """Whether a cell matches a pattern; caches the results by text."""
+
+    LIMIT = 50_000
+
+    def __init__(self, pattern: re.Pattern[str]) -> None:
+        super().__init__()
+        self._pattern = pattern
+
+    def __missing__(self, text: str) -> bool:
+        if len(self) >= self.LIMIT:
+            self.clear()
+        found = self[text] = self._pattern.search(normalised(text)) is not None
+        return found
+
+
+def _leave_out(records: Records, skips: Sequence[tuple[int, _Matches]]) -> tuple[Records, int]:
+    """Returns the records that no rule matches, and how many rows the others are: a blank line is not one."""
+    kept = [
+        not any(index < len(cells) and matches[cells[index]] for index, matches in skips)
+        for cells in records.cells
+    ]
+    if all(kept):
+        return records, 0
+    rows = sum(
+        not keep and bool("".join(cells).strip()) for keep, cells in zip(kept, records.cells, strict=True)
+    )
+    cells, lines, texts = records
+    return Records([*compress(cells, kept)], [*compress(lines, kept)], [*compress(texts, kept)]), rows
 
 
 def _check_width(records: Records, width: int) -> tuple[Records, list[Reject]]:

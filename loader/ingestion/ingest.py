@@ -122,7 +122,7 @@ class _Attempt:
         try:
             with self.connection.transaction():
                 try:
-                    rows, has_row_without_names = stage(
+                    rows, skipped, has_row_without_names = stage(
                         self.connection, self.run, blocks, rejects, names, staged
                     )
                 except ContentError as error:
@@ -138,10 +138,12 @@ class _Attempt:
                     write_summary_rows(self.connection, self.run, names)
                 rejects.write(self.connection)
                 latest = max(days, default=modified)
-                rejected = f", {len(rejects):,} rejected" if len(rejects) else ""
-                message = counted(rows.total(), "row") + rejected
+                left_out = {"skipped": skipped, "rejected": len(rejects)}
+                parts = [f"{count:,} {what}" for what, count in left_out.items() if count]
+                message = ", ".join([counted(rows.total(), "row"), *parts])
                 end = {"status": "success", "failure": None, "message": message, "sha256": sha256}
                 counts = {"records_loaded": rows.total(), "records_failed": len(rejects)}
+                counts |= {"records_skipped": skipped}
                 day = {"run_date": task.match.date or latest}
                 end_run(self.connection, self.run, {**end, **counts, **day})
             return _result(task, "loaded", message, self.run, rows.total(), len(rejects))

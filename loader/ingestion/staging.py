@@ -123,6 +123,8 @@ class Staged(NamedTuple):
 
     rows: Counter[tuple[str, str]]
     """The number of rows by (client id, date)."""
+    skipped: int
+    """The number of rows that `skip` left out."""
     has_row_without_names: bool
 
 
@@ -140,10 +142,11 @@ def stage(
     block.
     """
     covered: Counter[tuple[str, str]] = Counter()
-    without_names = False
+    skipped, without_names = 0, False
     escaped, ids, identity = _Escaped(), RowIds(), str(run)
     with connection.cursor() as cursor, cursor.copy(COPY_ROWS) as copy:
         for block in blocks:
+            skipped += block.skipped
             for reject in block.rejects:
                 rejects.add(reject)
             if not block.columns[0]:
@@ -157,7 +160,7 @@ def stage(
             lines = map("\t".join, zip(*keys, *texts, strict=True))
             copy.write("\n".join(lines) + "\n")
             staged(len(days))
-    return Staged(covered, without_names)
+    return Staged(covered, skipped, without_names)
 
 
 def _has_row_without_names(columns: Sequence[Sequence[str]]) -> bool:

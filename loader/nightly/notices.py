@@ -44,7 +44,8 @@ SENTENCES = {
     ),
     "sum": (
         "{run} has a row without names that contains the sum of other rows ({days}; impressions:"
-        " {impressions:,}), so they may count twice: if it is a total, leave it out with skip"
+        " {impressions:,}), so they may count twice: if it is a total, leave it out with"
+        " skip: [{{column: TITLE, matches: '^$'}}], where TITLE is that of a name"
     ),
 }
 

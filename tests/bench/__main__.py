@@ -15,7 +15,7 @@ from tests.bench.environment import Bench, running_bench
 from tests.bench.sample import FEEDS, Sample
 from tests.bench.table import Fact, Line, print_table
 
-PARTS = ("load", "memory", "keys", "build", "nightly", "names", "dashboard")
+PARTS = ("load", "memory", "keys", "build", "nightly", "restate", "names", "dashboard")
 
 
 def main() -> int:
@@ -58,6 +58,8 @@ def _measured(bench: Bench, chosen: argparse.Namespace, parts: list[str]) -> Ite
         yield from marts.measure(bench, sample, chosen.runs)
     if "nightly" in parts:
         yield from nightly.measure(bench, sample, chosen.runs)
+    if "restate" in parts:
+        yield nightly.measure_restatements(bench, chosen.rows, chosen.runs)
     if "names" in parts:
         yield nightly.measure_many_names(bench, Sample(chosen.rows, many_names=True), chosen.runs)
     if "dashboard" in parts:

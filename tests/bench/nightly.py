@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import timedelta
+from datetime import date, timedelta
+from itertools import count
 from pathlib import Path
 
 from loader.database.connection import Database, connect
@@ -16,6 +17,8 @@ from tests.bench.table import Fact, Line, alternate, progress
 
 REPRICE = Path(__file__).with_name("reprice.sql")
 DAYS_BACK = 60
+RESTATED_DAYS_BACK = 400
+MONTH_END = date(2025, 8, 31)
 EMPTY_FLOW = """
 from prefect import flow
 
@@ -44,6 +47,29 @@ def measure_many_names(bench: Bench, sample: Sample, runs: int) -> Line:
         for name, rows in (("short", sample.rows // 5), ("long", sample.rows * 5))
     )
     return _new_rows(bench, sample, runs, short, long, "≤ 1.1")
+
+
+def measure_restatements(bench: Bench, rows: int, runs: int) -> Line:
+    """Returns the line for restating a day long ago; the floor restates the last day.
+
+    Both days are in whole months, because a summary adds up its whole month.
+    """
+    sample = Sample(rows // 2, last_day=MONTH_END)  # half as many rows per day, so twice as many days
+    db = _built_as_delivered(bench, sample, "restated", rows * 5)
+    versions = count(int(bench.value(db, "select count(*) from media.ingestion_logs")))
+
+    def restate(day: date) -> float:
+        version = next(versions)
+        bench.empty_bucket()
+        file = sample.write(bench.directory / "restated.csv", [day], version)
+        bench.put(f"drops/{day}-{version}.csv", file)
+        bench.checkpoint(db)
+        return bench.media(db, "load").seconds + bench.media(db, "transform").seconds
+
+    what = f"load and transform a day of {sample.rows_per_day:,} rows again, {RESTATED_DAYS_BACK} days back"
+    long_ago = MONTH_END - timedelta(days=RESTATED_DAYS_BACK)
+    floor, ours = alternate(what, runs, lambda: restate(MONTH_END), lambda: restate(long_ago))
+    return Line(what, f"{rows * 5:,}, floor: the last day", floor, ours, "≤ 1.1")
 
 
 def _built_as_delivered(bench: Bench, sample: Sample, name: str, rows: int) -> Database:

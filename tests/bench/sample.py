@@ -53,6 +53,7 @@ class Sample:
 
     rows: int
     many_names: bool = False
+    last_day: date = LAST_DAY
 
     @property
     def rows_per_day(self) -> int:
@@ -60,20 +61,20 @@ class Sample:
         return max(self.rows // DAYS // len(CLIENTS), 1) * len(CLIENTS)
 
     def days(self, rows: int) -> list[date]:
-        """Returns the days up to LAST_DAY that have about `rows` rows."""
+        """Returns the days up to `last_day` that have about `rows` rows."""
         count = max(rows // self.rows_per_day, 1)
-        return [LAST_DAY - timedelta(days=back) for back in reversed(range(count))]
+        return [self.last_day - timedelta(days=back) for back in reversed(range(count))]
 
-    def write(self, file: Path, days: Sequence[date]) -> Path:
-        """Writes a file with these days."""
+    def write(self, file: Path, days: Sequence[date], version: int = 0) -> Path:
+        """Writes a file with these days; each version of a day has other figures."""
         with file.open("w", encoding="utf-8", newline="") as stream:
             stream.write(HEADER)
             for day in days:
-                stream.writelines(self._lines(day))
+                stream.writelines(self._lines(day, version))
         return file
 
-    def _lines(self, day: date) -> Iterator[str]:
-        generator = random.Random(f"{day}")
+    def _lines(self, day: date, version: int) -> Iterator[str]:
+        generator = random.Random(f"{day}{version or ''}")
         chance = generator.random
         for path in self._random_paths(generator) if self.many_names else self._paths():
             impressions = int(chance() * 200_000)

@@ -1,4 +1,4 @@
-"""What a delivery is: parts, deliveries, spans, versions of a key, feeds that move. No test builds the marts."""
+"""What a delivery is: parts, deliveries, spans, versions of a key, feeds that move."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from agreement import check_untouched, versions
 from conftest import S3
 from moto.s3.models import s3_backends
 from product import Product, fresh_product
@@ -28,6 +29,11 @@ join media.staging_media_raw as rows
     on rows.ingestion_run_id = live.run_id and rows.client_id = live.client_id and rows.date = live.date
 join media.clients on clients.id = rows.client_id
 group by 1
+"""
+WORK_LIST = """
+select to_char(days.date, 'DD') || ' ' || clients.name as day
+from media_models.int_days_to_rebuild as days
+join media.clients on clients.id = days.client_id
 """
 LOG = "select * from media.ingestion_logs order by run_number"
 
@@ -381,9 +387,18 @@ def test_a_location_that_becomes_narrower_or_wider_keeps_its_files(partner: Part
     for location, moved_from in (("s3://drops/a/", "s3://drops/"), ("s3://drops/", "s3://drops/a/")):
         partner.feed(location=moved_from)
         partner.deliver("a/1.csv", "01 Acme A 1", "02 Acme A 1")
+        partner.deliver("a/a/1.csv", "09 Acme A 1")
         partner.feed(location=location, moved_from=moved_from)
         partner.deliver("a/1.csv", "01 Acme A 5")
-        assert partner.live() == {"01 Acme A": 5}
+        assert partner.live() == {"01 Acme A": 5, "09 Acme A": 1}
+
+
+def test_a_file_outside_a_narrower_location_is_another_file(partner: Partner) -> None:
+    partner.feed(location="s3://drops/")
+    partner.deliver("1.csv", "01 Acme A 1")
+    partner.feed(moved_from="s3://drops/")
+    partner.deliver("a/1.csv", "02 Acme A 2")
+    assert partner.live() == {"01 Acme A": 1, "02 Acme A": 2}
 
 
 def test_a_file_with_rejected_rows_waits_in_its_new_place(partner: Partner) -> None:
@@ -427,3 +442,30 @@ def test_rows_of_an_unknown_client_can_have_the_date_of_the_key(partner: Partner
     partner.feed(key_pattern=r"(?P<date>[\d-]+)\.csv", key_date="in_file")
     partner.deliver("a/2026-08-02.csv", "01 Acme A 1", "02 Gamma A 1")
     assert partner.live() == {"01 Acme A": 1}
+
+
+# Builds -----------------------------------------------------------------------------------------------------
+
+
+def test_a_setting_recomputes_exactly_the_days_that_it_concerns(partner: Partner) -> None:
+    product = partner.product
+    pattern = r"(?P<date>\d{8})(?P<hour>\w)"
+    partner.feed(key_pattern=pattern)
+    partner.put("a/20260801x.csv", "01 Acme A 1", "02 Acme A 1", "03 Acme A 1", "03 Beta A 1")
+    partner.load()
+    partner.put("a/20260801y.csv", "01 Acme A 2", "03 Acme A 2", "04 Acme A 2")
+    partner.load()
+    product.transform()
+    changes: list[tuple[dict[str, Any], set[str]]] = [
+        ({"covers": "span"}, {"02 Acme", "03 Beta"}),
+        ({"redelivery": "append"}, {"01 Acme", "02 Acme", "03 Acme", "03 Beta"}),
+        ({"redelivery": "append", "same_key": "adds", "key_date": "in_file", "max_rejected": 0.5}, set()),
+        ({"key_pattern": pattern.replace("hour", "part")}, set()),
+        ({"key_pattern": pattern.replace("hour", "delivery")}, {"01 Acme", "03 Acme"}),
+    ]
+    for settings, days in changes:
+        partner.feed(**{"key_pattern": pattern, **settings})
+        before = versions(product.tables())
+        product.transform()
+        check_untouched(before, versions(product.tables()))
+        assert {row["day"] for row in product.query(WORK_LIST)} == days, settings

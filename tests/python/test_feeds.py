@@ -68,6 +68,34 @@ def test_a_feed_has_the_specified_defaults(tmp_path: Path) -> None:
         ("client:", "format: {date: '%d/%m'}\n    client:", "format: date"),
         ("client:", "format: {delimiter: '||'}\n    client:", "format: delimiter"),
         ("client:", "client: {name: A}\n    client:", "line 7: invalid YAML: duplicate key client"),
+        ("client:", "covers: all\n    client:", "feed ttd: covers: Input should be 'rows' or 'span'"),
+        ("client:", "same_key: add\n    client:", "feed ttd: same_key: Input should be 'replaces' or 'adds'"),
+        ("client:", "key_date: yes\n    client:", "feed ttd: key_date: Input should be 'free' or 'in_file'"),
+        ("client:", "moved_from: old\n    client:", "feed ttd: moved_from: give s3://BUCKET/FOLDER/"),
+        (
+            "client:",
+            "moved_from: s3://acme-drops/ttd\n    client:",
+            "moved_from: this is the location itself: give the previous location",
+        ),
+        (
+            r"(?P<date>\d{4}-\d{2}-\d{2})",
+            r"(_(?P<part>[A-Z]+))?",
+            "key_pattern: a key can match without the group part: write what is optional inside the group,"
+            " (?P<part>(…)?) instead of (?P<part>…)?",
+        ),
+        (r"(?P<date>", r"(?P<delivery>\d)?(?P<date>", "a key can match without the group delivery"),
+        (r"'(?P<date>", r"'x|(?P<part>\d)(?P<date>", "a key can match without the group part"),
+        (
+            "key_pattern: '(?P<date>",
+            "key_date: in_file\n    key_pattern: '(?P<day>",
+            "key_date: in_file needs a group (?P<date>…) in key_pattern",
+        ),
+        (
+            "client:",
+            "skip: [{column: {constant: x}, matches: y}]\n    client:",
+            "skip.0: column: give the partner's header or {position: N}",
+        ),
+        ("client:", "skip: [{column: A, matches: '('}]\n    client:", "feed ttd: skip.0.matches:"),
         ("location:", "\tlocation:", "line 4: invalid YAML"),
         ("feeds:", "feed:", "one top-level key, `feeds:`"),
     ],
@@ -81,6 +109,13 @@ def test_an_error_names_the_file_the_feed_and_the_field(
     assert "\n" not in str(error.value)
 
 
+def test_a_span_needs_the_client_of_every_key(tmp_path: Path) -> None:
+    text = EXAMPLE.replace("{column: Advertiser}", "{key_group: who}\n    covers: span")
+    read(tmp_path, text.replace("'(?P<date>", "'(?P<who>x)(?P<date>"))
+    with pytest.raises(FeedsError, match=r"covers: span needs the client of every key, but .* group who,"):
+        read(tmp_path, text.replace("'(?P<date>", "'(?P<who>x)?(?P<date>"))
+
+
 def test_a_missing_unreadable_or_misencoded_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "latin.yml").write_bytes(b"feeds: \xe9")
     for path, message in (("none.yml", "does not exist"), (".", "cannot be read"), ("latin.yml", "UTF-8")):
@@ -92,6 +127,12 @@ def test_two_feeds_cannot_share_a_location_or_an_object(tmp_path: Path) -> None:
     other = EXAMPLE.replace("feeds:\n", "").replace("  ttd:", "  other:")
     with pytest.raises(FeedsError, match=r"feed other: location: .* is already the location of feed ttd"):
         read(tmp_path, EXAMPLE + other.replace("ttd/", "ttd"))
+    moved = other.replace("ttd/", "new/\n    moved_from: s3://acme-drops/ttd/")
+    with pytest.raises(FeedsError, match=r"feed other: moved_from: .* is the location of feed ttd: remove"):
+        read(tmp_path, EXAMPLE + moved)
+    third = moved.replace("other", "third").replace("new/", "newer/")
+    with pytest.raises(FeedsError, match=r"feed third: moved_from: .* is already the moved_from of feed ot"):
+        read(tmp_path, "feeds:\n" + moved + third)
     feeds = read(tmp_path, EXAMPLE + other.replace("ttd/", ""))
     assert [feed.bucket for feed in feeds] == ["acme-drops"] * 2 and feeds[1].prefix == ""
     finder = FeedFinder(feeds)

@@ -561,3 +561,21 @@ def test_rejected_rows_in_a_csv_are_text_to_spreadsheets_and_terminals(
         (row,) = csv.DictReader(stream)
     assert row["raw"][0] not in "=+-@ \x1b" and row["raw"].endswith(",x")
     assert row["raw"].isprintable()
+
+
+def test_rows_that_skip_matches_are_counted_but_never_rejected(product: Product) -> None:
+    """The total has too few fields, the note too many; a blank line is not a row, whatever matches it."""
+    skip = [
+        {"column": "Campaign", "matches": "^(Total|Note:|$)"},
+        {"column": {"position": 1}, "matches": "^$"},
+    ]
+    product.feeds({"ttd": {**FEED, "skip": skip, "max_rejected": 0}})
+    rows = ("2025-01-02,Acme,Spring,100", "x,y, Total", "2025-01-02,,Note: all,1,2,3", "", ",,,", ",Acme,A,1")
+    product.put(KEY, lines(*rows), NOON)
+    product.load()
+    (run,) = product.query(LOG)
+    counts = (run["records_loaded"], run["records_skipped"], run["records_failed"])
+    assert (run["message"], *counts) == ("1 row, 3 skipped", 1, 3, 0)
+    product.put(KEY, lines("2025-01-02,Acme,Total,100"), LATER)
+    product.load()
+    assert product.query(LOG)[-1]["message"] == "0 rows, 1 skipped"

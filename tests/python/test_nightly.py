@@ -25,7 +25,12 @@ feeds:
     location: s3://drops/ttd/
     key_pattern: '(?P<date>\d{4}-\d{2}-\d{2})\.csv$'
     client: {column: Advertiser}
-    columns: {date: Date, campaign_name: Campaign, impressions: Imps}
+    columns: &columns {date: Date, campaign_name: Campaign, impressions: Imps}
+  latest:
+    location: s3://archive/
+    same_key: adds
+    client: {column: Advertiser}
+    columns: *columns
 """
 GOOD = "Date,Advertiser,Campaign,Imps\n2025-01-02,Acme,Spring,100\n"
 BROKEN = "Something,Else\n1,2\n"
@@ -40,6 +45,8 @@ def nightly_database(
     monkeypatch.setenv("MEDIA_FEEDS", f"{feeds}")
     monkeypatch.setenv("DBT_LOG_LEVEL_FILE", "none")  # dbt does not close its log when it runs again
     s3.bucket()
+    s3.bucket("archive")
+    s3.client.put_bucket_versioning(Bucket="archive", VersioningConfiguration={"Status": "Enabled"})
     with connect(database) as connection:
         add_client(connection, "Acme")
     with libpq.environment(database.env):
@@ -54,8 +61,10 @@ def test_a_broken_file_fails_the_flow_but_other_files_are_loaded_and_built(
 
     from flows.nightly import nightly
 
-    s3.put("ttd/2025-01-02.csv", GOOD)
+    s3.put("ttd/2025-01-02.csv", GOOD + "2025-01-02,Acme,,100\n")  # a total
     s3.put("ttd/2025-01-03.csv", BROKEN)
+    for content in (BROKEN, GOOD, GOOD.replace("02", "01")):
+        s3.put("latest.csv", content, "archive")
     with prefect_test_harness(server_startup_timeout=90):
         state = nightly(return_state=True)
         with get_client(sync_client=True) as client:
@@ -65,19 +74,29 @@ def test_a_broken_file_fails_the_flow_but_other_files_are_loaded_and_built(
         with get_client(sync_client=True) as client:
             pages = [one.data for one in client.read_artifacts() if one.key == "nightly"]
     assert again.is_completed()
-    assert ["1 day (counted per client)" in f"{page}" for page in pages] == [True, True]
+    assert ["2 days (counted per client)" in f"{page}" for page in pages] == [True, False]
     assert state.is_failed()
     assert state.message and "s3://drops/ttd/2025-01-03.csv: " in state.message
     assert "2025-01-02.csv" not in state.message
     with connect(nightly_database) as connection:
         found = connection.execute("select sum(impressions), count(*) from media.daily_metrics").fetchone()
         runs = connection.execute("select object_key from media.ingestion_logs order by 1").fetchall()
-    assert found == (100, 1)
-    assert runs == [("ttd/2025-01-02.csv",), ("ttd/2025-01-02.csv",), ("ttd/2025-01-03.csv",)]
-    assert "2025-01-02.csv (ttd): 1 row" in artifacts["nightly"]
-    assert "1 day (counted per client)" in artifacts["nightly"]
-    files = {row["uri"]: row["status"] for row in json.loads(artifacts["nightly-files"])}
-    assert sorted(files.values()) == ["failed", "loaded"]
+    assert found == (400, 3)
+    latest, days = "latest.csv", ("ttd/2025-01-02.csv", "ttd/2025-01-02.csv", "ttd/2025-01-03.csv")
+    assert [key for (key,) in runs] == [latest, latest, latest, *days]
+    assert "2025-01-02.csv (ttd): 2 rows" in artifacts["nightly"]
+    assert "2025-01-02.csv has a row without names that contains the sum" in artifacts["nightly"]
+    files = [
+        (row["uri"][-14:], row["status"], len(row["notices"]))
+        for row in json.loads(artifacts["nightly-files"])
+    ]
+    assert sorted(files) == [
+        ("2025-01-02.csv", "loaded", 1),
+        ("2025-01-03.csv", "failed", 0),
+        ("ive/latest.csv", "failed", 0),
+        ("ive/latest.csv", "loaded", 0),
+        ("ive/latest.csv", "loaded", 0),
+    ]
     nodes = {row["node"]: row for row in json.loads(artifacts["nightly-dbt-nodes"])}
     assert nodes["daily_metrics"]["state"] == "success"
     assert nodes["daily_metrics"]["seconds"] > 0

@@ -27,11 +27,15 @@ create table if not exists media.ingestion_logs (
     same_content_as uuid references media.ingestion_logs (id) on update cascade on delete restrict,
     retracted_at timestamp,
     loading_transaction xid8,
+    records_skipped int not null default 0 check (records_skipped >= 0),
     check ((status = 'failed') = (failure is not null)),
     check (status = 'success' or records_loaded = 0)
 );
 select media_ops.set_id_default('media.ingestion_logs');
 select media_ops.add_column('media.ingestion_logs', 'loading_transaction', 'xid8');
+select media_ops.add_column(
+    'media.ingestion_logs', 'records_skipped', 'int not null default 0 check (records_skipped >= 0)'
+);
 comment on table media.ingestion_logs is 'Every attempt to ingest an object: one row is one run.';
 comment on column media.ingestion_logs.id is 'The run.';
 comment on column media.ingestion_logs.run_date is
@@ -41,6 +45,7 @@ comment on column media.ingestion_logs.status is
 comment on column media.ingestion_logs.message is 'What happened, in one sentence.';
 comment on column media.ingestion_logs.records_loaded is 'Number of rows staged; 0 if the run failed.';
 comment on column media.ingestion_logs.records_failed is 'Number of rows rejected.';
+comment on column media.ingestion_logs.records_skipped is 'Number of rows that skip left out.';
 comment on column media.ingestion_logs.started_at is 'When the attempt began, UTC.';
 comment on column media.ingestion_logs.finished_at is 'When the attempt ended, UTC; null: in progress, or killed.';
 comment on column media.ingestion_logs.file_name is 'The last 255 characters of the object''s key.';

@@ -11,10 +11,11 @@ select
     ingestion_logs.sha256,
     ingestion_logs.last_modified,
     ingestion_logs.finished_at,
-    -- The same file in a feed's current and in its previous location is one file.
+    -- The same file in a feed's current and in its previous location is one file, if neither contains the other.
     case
         when starts_with(ingestion_logs.object_uri, feed_places.feed_location)
             then substr(ingestion_logs.object_uri, length(feed_places.feed_location) + 1)
+        when starts_with(feed_places.feed_location, ingestion_logs.feed_location) then ingestion_logs.object_uri
         else substr(ingestion_logs.object_uri, length(ingestion_logs.feed_location) + 1)
     end as file,
     run_keys.key_date,

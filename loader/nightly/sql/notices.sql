@@ -58,11 +58,13 @@ latest_covering as (
     order by covered.feed_location, series, covered.client_id, covered.date, covered.recency desc
 ),
 
--- The run of the same key that is in force now.
+-- The run of the same key that is in force now, and its span.
 new_versions as (
     select
         earlier.run_id as earlier_run_id,
-        in_force.run_id
+        in_force.run_id,
+        least(min(run_days.date), min(in_force.key_date) filter (where in_force.covers = 'span')) as first_date,
+        greatest(max(run_days.date), min(in_force.key_date) filter (where in_force.covers = 'span')) as last_date
     from runs as earlier
     inner join runs as later
         on
@@ -70,14 +72,17 @@ new_versions as (
             and earlier.file = later.file
             and (earlier.same_key = 'replaces' or earlier.sha256 = later.sha256)
     inner join in_force on later.run_id = in_force.run_id
+    left join media_ops.run_days on in_force.run_id = run_days.run_id and in_force.covers = 'span'
     where earlier.run_id <> later.run_id
+    group by earlier.run_id, in_force.run_id
 ),
 
 dropped as (
     select
         case
             when new_versions.run_id is null then 'dropped by a span'
-            when new_versions.run_id = latest_covering.run_id then 'dropped by a version and its span'
+            when latest_with_rows.date between new_versions.first_date and new_versions.last_date
+                then 'dropped by a version and its span'
             else 'dropped by a version'
         end as kind,
         coalesce(new_versions.run_id, latest_covering.run_id) as run_id,
@@ -96,7 +101,7 @@ dropped as (
     where not latest_with_rows.is_live and (latest_with_rows.is_new or latest_with_rows.was_live)
 ),
 
--- A new run, or delivery, that is live on a day on which another one was before.
+-- A new run, or delivery, that replaces another one on some days.
 units as (
     select
         staged.feed_location,
@@ -105,7 +110,7 @@ units as (
         staged.date,
         staged.unit,
         max(staged.recency) as recency,
-        bool_or(staged.is_live and staged.is_new) as is_new
+        bool_or(staged.is_new) as is_new
     from staged
     where staged.is_in_force and staged.copy_of_run_id is null
     group by staged.feed_location, staged.series, staged.client_id, staged.date, staged.unit
