@@ -156,7 +156,7 @@ COMMANDS = (
 EVENTS: Counter[str] = Counter()
 """What the histories did, for soak_histories.py to print."""
 START = datetime(2024, 3, 1, tzinfo=UTC)
-EVENTS_PER_BUILD = 4  # at least, because a build takes seconds
+EVENTS_PER_BUILD = 8  # at least, because a build takes seconds
 
 Cells = tuple[str, ...]
 
