@@ -250,7 +250,7 @@ class Model:
         return found[0] if found else None
 
     def history(self, location: str, obj: Object) -> list[Attempt]:
-        """Returns the attempts for an object's key, oldest first."""
+        """Returns the attempts for a key of a feed, wherever the feed was then; oldest first."""
         key = self.key(location, obj)
         return [a for a in self.attempts if self.key(a.location, a.object) == key]
 
@@ -258,7 +258,7 @@ class Model:
 
     def is_known(self, feed: Feed, obj: Object) -> bool:
         """Returns whether an object is recorded, and did not fail for a cause outside the file."""
-        history = self.history(feed["location"], obj)
+        history = [a for a in self.attempts if a.object.uri == obj.uri]
         recorded = [a for a in (history if adds(feed) else history[-1:]) if a.object.state == obj.state]
         return bool(recorded) and recorded[-1].failure != "outside"
 
@@ -267,7 +267,7 @@ class Model:
 
         One run of the key can wait; with `same_key: adds`, one of each content, if that is still there.
         """
-        decided = [a for a in self.history(feed["location"], obj) if a.failure != "outside"]
+        decided = [a for a in self.attempts if a.object.uri == obj.uri and a.failure != "outside"]
         if adds(feed):
             latest = {a.sha256: a for a in decided}
             decided = [a for a in latest.values() if a.object.state == obj.state]
