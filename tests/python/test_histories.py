@@ -628,7 +628,7 @@ class Histories(RuleBasedStateMachine):
         self.check_marts()
 
     def teardown(self) -> None:
-        """Loads and builds; half of the histories build again (writes nothing) and from scratch (same ids)."""
+        """Loads and builds; half of the histories then build again, and from scratch."""
         with self.stack:
             if self.succeeded:
                 self.product.load(expect=self.exit_codes(self.model.load()))
@@ -638,7 +638,7 @@ class Histories(RuleBasedStateMachine):
                     self.build_again_and_from_scratch()
 
     def build_again_and_from_scratch(self) -> None:
-        """Builds with nothing new, then after the marts were dropped."""
+        """Builds with nothing new, which writes nothing, and without the marts, which gives the same ids."""
         wait_for_sessions_to_end(self.product)
         writes = self.product.writes()
         self.product.transform()
