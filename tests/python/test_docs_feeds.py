@@ -223,6 +223,7 @@ def refusals() -> list[tuple[dict[str, Any], str]]:
     found = []
     for line in table.splitlines():
         settings, message = line.strip("| ").split(" | ")
+        message = message.strip("`")
         given: dict[str, Any] = {}
         for each in re.findall("`([^`]+: [^`]+)`", settings):
             given |= yaml.safe_load(each)
