@@ -61,7 +61,20 @@ latest_with_rows as (
 without_rows as (
     select latest_with_rows.*
     from latest_with_rows
-    where not latest_with_rows.is_live and (latest_with_rows.is_new or latest_with_rows.was_live)
+    where
+        not latest_with_rows.is_live
+        and (latest_with_rows.is_new or latest_with_rows.was_live)
+        -- a copy of it can be live now
+        and not exists (
+            select 1
+            from staged
+            where
+                staged.is_live
+                and staged.feed_location = latest_with_rows.feed_location
+                and staged.client_id = latest_with_rows.client_id
+                and staged.date = latest_with_rows.date
+                and staged.sha256 = latest_with_rows.sha256
+        )
 ),
 
 -- Either the run of the same key that is in force now dropped it …
