@@ -1,4 +1,7 @@
-"""Test the product with random histories until stopped: `python -m tests.soak [MINUTES] [--seed SEED]`."""
+"""Test the product with random histories: `python -m tests.soak [MINUTES] [--histories N] [--seed SEED]`.
+
+Several can run at the same time: each has a PostgreSQL and an S3 of its own.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,12 @@ import pytest
 
 
 def main() -> int:
-    """Runs tests/python/soak_histories.py for some minutes, or the histories of one seed."""
+    """Runs tests/python/soak_histories.py until enough minutes or histories are over, or with one seed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "minutes", type=float, nargs="?", default=1e9, help="how long to run; default: until stopped"
     )
+    parser.add_argument("--histories", type=int, help="how many histories to run at least")
     parser.add_argument("--seed", type=int, help="run the histories of this seed again, and shrink a failure")
     chosen = parser.parse_args()
     os.environ["SOAK"] = json.dumps(

@@ -52,14 +52,14 @@ def check_equal(what: str, found: Any, expected: Any) -> None:
 
 
 def paired_attempts(model: Model, tables: Tables) -> list[tuple[Attempt, dict[str, Any]]]:
-    """Pairs each attempt with its row of ingestion_logs, by key and order."""
+    """Pairs each attempt with its row of ingestion_logs, by URI and order."""
     logs = sorted(tables["ingestion_logs"], key=lambda log: int(log["run_number"]))
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
     expected: dict[str, list[Attempt]] = defaultdict(list)
     for log in logs:
-        found[log["object_key"]].append(log)
+        found[log["object_uri"]].append(log)
     for attempt in model.attempts:
-        expected[attempt.object.key].append(attempt)
+        expected[attempt.object.uri].append(attempt)
     check_equal(
         "attempts",
         {key: [summary_of_log(log) for log in rows] for key, rows in found.items()},
@@ -71,7 +71,7 @@ def paired_attempts(model: Model, tables: Tables) -> list[tuple[Attempt, dict[st
 def summary_of_log(log: Mapping[str, Any]) -> tuple[Any, ...]:
     """Returns what is compared of a row of ingestion_logs."""
     again, retracted = log["same_content_as"] is not None, log["retracted_at"] is not None
-    outcome = log["status"], log["failure"], log["records_loaded"], again, retracted
+    outcome = log["status"], log["failure"], log["records_loaded"], again, retracted and not again
     return *outcome, log["last_modified"]
 
 
@@ -88,7 +88,7 @@ def check_loaded(model: Model, tables: Tables) -> None:
         by_run(tables["rejected_rows"], "run_id"),
     )
     for attempt, log in paired_attempts(model, tables):
-        which = f"{attempt.object.key}, run {log['run_number']}"
+        which = f"{attempt.object.uri}, run {log['run_number']}"
         rows = sorted((tuple(row[column] for column in STAGED) for row in staged[log["id"]]), key=repr)
         check_equal(f"staged rows of {which}", rows, sorted((tuple(row) for row in attempt.rows), key=repr))
         # Which rejected rows of an unreadable file are kept is not defined.

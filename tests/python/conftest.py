@@ -191,6 +191,13 @@ class S3:
         self.client.create_bucket(Bucket=name)
         return name
 
+    def versioned_bucket(self, name: str) -> str:
+        """Creates a bucket that keeps all versions; returns its name."""
+        self.client.put_bucket_versioning(
+            Bucket=self.bucket(name), VersioningConfiguration={"Status": "Enabled"}
+        )
+        return name
+
     def put(self, key: str, body: bytes | str, bucket: str = "drops") -> str:
         """Puts an object; returns its ETag."""
         content = body.encode() if isinstance(body, str) else body

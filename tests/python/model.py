@@ -13,6 +13,8 @@ import re
 from calendar import monthrange
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -22,6 +24,7 @@ from typing import Any
 from model_files import (
     BIGINT,
     COUNTS,
+    FORMAT,
     LEVELS,
     Reject,
     Row,
@@ -35,6 +38,7 @@ from model_files import (
     rounded,
 )
 
+Feed = Mapping[str, Any]  # a feed as in feeds.yml
 Period = tuple[str, date, date]  # client id, first day, last day
 Path = tuple[str, ...]  # client id, campaign, strategy, placement, creative; shorter for the upper levels
 
@@ -48,14 +52,26 @@ class Object:
     content: bytes
     last_modified: datetime
     etag: str
+    version: str = ""
+
+    @property
+    def uri(self) -> str:
+        """s3://bucket/key."""
+        return f"s3://{self.bucket}/{self.key}"
+
+    @property
+    def state(self) -> tuple[str, datetime]:
+        """What a listing shows of its content."""
+        return self.etag, self.last_modified
 
 
-@dataclass
+@dataclass(eq=False)
 class Attempt:
     """One row of ingestion_logs; a run that counts unless `same_as` is set."""
 
-    feed: str  # the feed's identity, its location
+    location: str  # of its feed when it was loaded
     object: Object
+    number: int
     sha256: str = ""
     status: str = "failed"
     failure: str | None = "outside"  # the next plain load tries again; "content" waits for --retry
@@ -64,7 +80,6 @@ class Attempt:
     rejects: list[Reject] = field(default_factory=list)
     same_as: Attempt | None = None
     retracted: bool = False
-    key_client: str | None = None
 
     @property
     def staged(self) -> bool:
@@ -129,65 +144,151 @@ def fitting_money(value: Fraction | None) -> Decimal | None:
     return None if value is None else fitting(rounded(value, 2), 2)
 
 
-class Model:
-    """A bucket, the settings that people made, and the attempts to load."""
+def groups(feed: Feed, key: str) -> dict[str, str]:
+    """Returns what each group of the feed's pattern matches in a key; one that matches nothing is empty."""
+    pattern = re.compile(feed.get("key_pattern", ""))
+    match = pattern.search(key)
+    return {name: (match and match[name]) or "" for name in pattern.groupindex}
 
-    def __init__(self, feeds: Mapping[str, Any], aliases: Iterable[tuple[str, str, str, str]] = ()) -> None:
+
+def key_date(feed: Feed, key: str) -> date | None:
+    """Returns the date in a key: YYYYMMDD, YYYY-MM-DD, or in the feed's format."""
+    text = groups(feed, key).get("date", "")
+    written = re.fullmatch(r"[0-9]{4}(-?)[0-9]{2}\1[0-9]{2}", text)
+    with suppress(ValueError):
+        return datetime.strptime(text.replace("-", ""), "%Y%m%d").date() if written else read_date(text, feed)
+    return None
+
+
+def read_date(text: str, feed: Feed) -> date:
+    """Reads a date in the feed's format."""
+    return datetime.strptime(text, (FORMAT | feed.get("format", {}))["date"]).date()
+
+
+def are_copies(feed: Feed) -> bool:
+    """Returns whether equal files are copies: under append, without the groups part and delivery."""
+    return feed.get("redelivery") == "append" and not {"part", "delivery"} & groups(feed, "").keys()
+
+
+def in_force(history: list[Attempt], feed: Feed) -> list[Attempt]:
+    """Section 4, rules 1 and 2: returns which of a key's runs count."""
+    latest = {a.sha256: a for a in history if a.counts}  # of each version the run that began last
+    runs = sorted(latest.values(), key=lambda a: a.number)
+    return runs if adds(feed) else runs[-1:]
+
+
+def adds(feed: Feed) -> bool:
+    """Returns whether every version of a key is a separate delivery."""
+    return bool(feed.get("same_key", "replaces") == "adds")
+
+
+class Model:
+    """Buckets, the settings that people made, and the attempts to load."""
+
+    def __init__(self, feeds: Feed, aliases: Iterable[tuple[str, str, str, str]] = ()) -> None:
         """Takes feeds as under `feeds:`, and aliases as (client or blank, level, name, stands_for)."""
         self.feeds = dict(feeds)
         self.aliases = list(aliases)
         self.bucket: dict[tuple[str, str], Object] = {}
+        self.versioned: set[str] = set()  # buckets
+        self.older: list[Object] = []  # noncurrent versions in versioned buckets
         self.clients: dict[str, str] = {}  # id → name
         self.cpms: dict[tuple[str, date | None], Decimal] = {}  # client id, effective_date → cpm
         self.attempts: list[Attempt] = []
+        self.settings: dict[str, Feed] = {}  # location → as last read; the location read last is the last one
+        self.declared: set[str] = set()  # locations in feeds.yml as last read
 
-    def put(self, bucket: str, key: str, content: bytes, last_modified: datetime, etag: str) -> None:
-        """Puts an object, replacing the one with the same key."""
-        self.bucket[bucket, key] = Object(bucket, key, content, last_modified, etag)
+    # The buckets
 
-    def feed_of(self, obj: Object) -> tuple[str, re.Match[str]] | None:
-        """Returns the feed that an object belongs to, and the match of its pattern in the key."""
+    def put(
+        self, bucket: str, key: str, content: bytes, last_modified: datetime, etag: str, version: str = ""
+    ) -> None:
+        """Puts an object, replacing the one with the same key; a versioned bucket keeps that one."""
+        self.delete(bucket, key)
+        self.bucket[bucket, key] = Object(bucket, key, content, last_modified, etag, version)
+
+    def delete(self, bucket: str, key: str) -> None:
+        """Deletes an object; in a versioned bucket this adds a delete marker."""
+        if (old := self.bucket.pop((bucket, key), None)) and bucket in self.versioned:
+            self.older.append(old)
+
+    # Which feed, which key
+
+    def read_feeds(self) -> None:
+        """Stores the settings in feeds.yml; a feed that is gone keeps those that were read last."""
+        self.declared = {feed["location"] for feed in self.feeds.values()}
+        for feed in self.feeds.values():
+            self.settings.pop(feed["location"], None)
+            self.settings[feed["location"]] = deepcopy(feed)
+
+    def home(self, location: str) -> str:
+        """Returns the location of the feed that runs from a location belong to: moved_from, step by step."""
+        if location in self.declared:
+            return location
+        read = list(self.settings)
+        for later in reversed(read[read.index(location) + 1 :]):
+            if self.settings[later].get("moved_from") == location:
+                return self.home(later)
+        return location
+
+    def key(self, location: str, obj: Object) -> tuple[str, str]:
+        """Returns what identifies a key: its feed, and the rest of the URI after the location."""
+        home = self.home(location)
+        return home, obj.uri.removeprefix(home if obj.uri.startswith(home) else location)
+
+    def feed_of(self, obj: Object) -> str | None:
+        """Returns the name of the feed that an object belongs to."""
         found = [
-            (title, match)
+            title
             for title, feed in self.feeds.items()
-            if f"s3://{obj.bucket}/{obj.key}".startswith(feed["location"])
+            if obj.uri.startswith(feed["location"])
             and not obj.key.endswith("/")  # such a key is a folder marker
-            and (match := re.search(feed.get("key_pattern", ""), obj.key))
+            and re.search(feed.get("key_pattern", ""), obj.key)
         ]
         if len(found) > 1:
             raise ValueError(obj.key)
         return found[0] if found else None
 
-    def history(self, obj: Object) -> list[Attempt]:
-        """Returns the attempts for an object's key, oldest first."""
-        return [a for a in self.attempts if (a.object.bucket, a.object.key) == (obj.bucket, obj.key)]
+    def history(self, location: str, obj: Object) -> list[Attempt]:
+        """Returns the attempts for a key of a feed, wherever the feed was then; oldest first."""
+        key = self.key(location, obj)
+        return [a for a in self.attempts if self.key(a.location, a.object) == key]
 
-    def in_force(self, obj: Object) -> Attempt | None:
-        """Section 4, rules 1 and 2: the latest of the key's runs that succeeded and are not retracted."""
-        return next((a for a in reversed(self.history(obj)) if a.counts), None)
+    # What a load reads
 
-    def is_known(self, obj: Object) -> bool:
+    def is_known(self, feed: Feed, obj: Object) -> bool:
         """Returns whether an object is recorded, and did not fail for a cause outside the file."""
-        for last in self.history(obj)[-1:]:
-            same = (last.object.etag, last.object.last_modified) == (obj.etag, obj.last_modified)
-            return same and last.failure != "outside"
-        return False
+        history = [a for a in self.attempts if a.object.uri == obj.uri]
+        recorded = [a for a in (history if adds(feed) else history[-1:]) if a.object.state == obj.state]
+        return bool(recorded) and recorded[-1].failure != "outside"
 
-    def waiting(self, obj: Object) -> Attempt | None:
-        """Returns the run that --retry repeats: failed for its content or with rejects, and not retracted."""
-        decided = [a.same_as or a for a in self.history(obj) if a.failure != "outside"]
-        if not decided or decided[-1].retracted:
-            return None
-        return decided[-1] if decided[-1].failure == "content" or decided[-1].rejects else None
+    def waiting(self, feed: Feed, obj: Object) -> Attempt | None:
+        """Returns the run that --retry repeats: failed for its content or with rejects, and not retracted.
+
+        One run of the key can wait; with `same_key: adds`, one of each content, if that is still there.
+        """
+        decided = [a for a in self.attempts if a.object.uri == obj.uri and a.failure != "outside"]
+        if adds(feed):
+            latest = {a.sha256: a for a in decided}
+            decided = [a for a in latest.values() if a.object.state == obj.state]
+        for run in (a.same_as or a for a in decided[-1:]):
+            if not run.retracted and (run.failure == "content" or run.rejects):
+                return run
+        return None
 
     def known_clients(self) -> dict[str, str]:
         """Maps folded ids and names to ids; an id takes precedence over a name."""
         by_name = {folded(title): who for who, title in self.clients.items()}
         return by_name | {folded(who): who for who in self.clients}
 
-    def retried(self, obj: Object, retry: bool | str) -> bool:
+    def key_client(self, feed: Feed, key: str) -> str | None:
+        """Returns the id of the client in a key, if the feed takes the client from there."""
+        name = groups(feed, key).get(feed["client"].get("key_group", ""), "")
+        return self.known_clients().get(folded(name))
+
+    def retried(self, feed: Feed, obj: Object, retry: bool | str) -> bool:
         """Returns whether a retry repeats this object; "clients": only if an unknown client is known now."""
-        waiting, known = self.waiting(obj), self.known_clients()
+        waiting, known = self.waiting(feed, obj), self.known_clients()
         if not retry or waiting is None:
             return False
         return retry is True or any(
@@ -199,59 +300,83 @@ class Model:
         feed: str | None = None,
         key: str | None = None,
         retry: bool | str = False,
-        outage: Collection[str] = (),
-        reached: Collection[str] | None = None,
+        outage: Collection[Any] = (),
+        reached: Collection[Any] | None = None,
     ) -> list[Attempt]:
-        """Models one `media load`; keys in `outage` fail for a cause outside the file.
+        """Models one `media load`; objects in `outage` fail for a cause outside the file.
 
-        `reached` are the keys that a loader started before it was killed; None: all.
+        `reached` are the objects that a loader started before it was killed; None: all. Both contain keys, or
+        pairs of a key and a last-modified time. `key` can be followed by ?versionId=.
         """
+        self.read_feeds()
         tasks = []
-        for obj in self.bucket.values():
-            matched = self.feed_of(obj)
-            if not matched or feed not in (None, matched[0]) or key not in (None, obj.key):
+        for obj in [*self.bucket.values(), *self.older]:
+            title = self.feed_of(obj)
+            if title is None or feed not in (None, title):
                 continue
-            if reached is not None and obj.key not in reached:
+            chosen, is_current = self.feeds[title], obj is self.bucket.get((obj.bucket, obj.key))
+            names = (obj.key, (obj.key, obj.last_modified))
+            wanted = key in (f"{obj.key}?versionId={obj.version}", is_current and obj.key)
+            if key not in (None, obj.key) and not wanted:
                 continue
-            forced = key is not None or self.retried(obj, retry)
-            if forced or not self.is_known(obj):
-                tasks.append((obj, self.feeds[matched[0]], matched[1], forced))
-        tasks.sort(key=lambda task: (task[0].last_modified, task[0].key.encode()))
-        for obj, chosen, match, forced in tasks:
-            attempt = Attempt(chosen["location"], obj)
-            if obj.key not in outage:
-                self.ingest(attempt, chosen, match.groupdict(), forced)
+            if not (is_current or wanted or adds(chosen)):
+                continue
+            if reached is not None and not any(name in reached for name in names):
+                continue
+            forced = "key" if wanted else "retry" if self.retried(chosen, obj, retry) else None
+            if forced or not self.is_known(chosen, obj):
+                tasks.append((obj, chosen, forced, any(name in outage for name in names)))
+        tasks.sort(key=lambda task: (task[0].last_modified, task[0].key.encode(), task[0].bucket))
+        for obj, chosen, forced, is_out in tasks:
+            attempt = Attempt(chosen["location"], obj, len(self.attempts))
+            if not is_out:
+                self.ingest(attempt, chosen, forced)
             self.attempts.append(attempt)
         return self.attempts[len(self.attempts) - len(tasks) :]
 
-    def ingest(
-        self, run: Attempt, feed: Mapping[str, Any], groups: Mapping[str, str | None], forced: bool
-    ) -> None:
+    def ingest(self, run: Attempt, feed: Feed, forced: str | None) -> None:
         """Loads one object completely, or none of it."""
-        modified, current = run.object.last_modified.date(), self.in_force(run.object)
-        key_client = groups.get(feed["client"].get("key_group", ""))
-        run.key_client = self.known_clients().get(folded(key_client)) if key_client else None
-        run.failure = "content"
-        key_date = groups.get("date")
-        run.run_date = date.fromisoformat(key_date) if key_date else modified
+        key, modified, on = run.object.key, run.object.last_modified.date(), key_date(feed, run.object.key)
+        run.failure, run.run_date = "content", on or modified
+        run.sha256 = hashlib.sha256(run.object.content).hexdigest()  # of one that cannot be decompressed
         try:
             content = decompressed(run.object.content)
             run.sha256 = hashlib.sha256(content).hexdigest()
-            earlier = [a for a in self.history(run.object) if a.staged and a.sha256 == run.sha256]
-            same = current if current and current.sha256 == run.sha256 else None
-            if not same and earlier and earlier[-1].retracted:  # only --key loads it again
-                same = earlier[-1]
-            if same and not forced:
+            if same := self.same_content(run, feed, forced):
                 run.status, run.failure, run.same_as = "success", None, same
-                run.run_date = date.fromisoformat(key_date) if key_date else same.run_date
+                run.run_date = on or same.run_date
                 return
-            rows, run.rejects = read(content, feed, self.known_clients(), key_client, modified)
+            client = groups(feed, key).get(feed["client"].get("key_group", ""))
+            rows, run.rejects = read(content, feed, self.known_clients(), client, modified)
             check_share(rows, run.rejects, Fraction(str(feed.get("max_rejected", "0.10"))))
         except UnloadableError:
             return
+        days = {row.date for row in rows} | {reject.date for reject in run.rejects if reject.date}
+        if feed.get("key_date") == "in_file" and groups(feed, key)["date"] and days and on not in days:
+            run.rejects = []
+            return
         run.status, run.failure, run.rows = "success", None, rows
-        if rows and not key_date:
+        if rows and not on:
             run.run_date = max(row.date for row in rows)
+
+    def same_content(self, run: Attempt, feed: Feed, forced: str | None) -> Attempt | None:
+        """Returns the run whose content an attempt repeats, if the attempt is then only logged."""
+        history = self.history(run.location, run.object)
+        staged = [a for a in history if a.staged and a.sha256 == run.sha256]
+        if staged and staged[-1].retracted and forced != "key":
+            return staged[-1]
+        for same in (a for a in in_force(history, feed) if a.sha256 == run.sha256 and not forced):
+            if not adds(feed) or same.object.last_modified <= run.object.last_modified:
+                return same
+        return None
+
+    def retract(self, run: Attempt) -> None:
+        """Retracts every run of the version."""
+        for a in self.history(run.location, run.object):
+            if a.staged and a.sha256 == run.sha256:
+                a.retracted = True
+
+    # Which rows count
 
     def named(self, row: Row) -> Row:
         """Replaces a row's names by their aliases; a client's own alias takes precedence over one for all."""
@@ -264,31 +389,54 @@ class Model:
             new.append(next((normal(aliases[who]) for who in mine if who in aliases), old))
         return row._replace(campaign=new[0], strategy=new[1], placement=new[2], creative=new[3])
 
-    def live_runs(self, client: str, on: date) -> list[Attempt]:
-        """Returns the runs whose rows are live for a client and day."""
-        latest = [a for a in self.attempts if a is self.in_force(a.object)]
-        ordered = sorted(latest, key=lambda a: (a.object.last_modified, a.object.key.encode()))
-        redelivery = {feed["location"]: feed.get("redelivery", "replace") for feed in self.feeds.values()}
-        by_key = {feed["location"]: "key_group" in feed["client"] for feed in self.feeds.values()}
-        live = []
-        for feed in dict.fromkeys(a.feed for a in ordered):
-            runs = [a for a in ordered if a.feed == feed]
-            if redelivery[feed] == "append":  # of runs with equal content the first is in force
-                runs = list({(a.sha256, by_key[feed] and a.key_client): a for a in reversed(runs)}.values())
-            covering = [a for a in runs if any((row.client, row.date) == (client, on) for row in a.rows)]
-            live += covering if redelivery[feed] == "append" else covering[-1:]
-        return live
+    def age(self, run: Attempt) -> tuple[datetime, bytes, int]:
+        """Returns what decides which run is the latest."""
+        return run.object.last_modified, self.key(run.location, run.object)[1].encode(), run.number
+
+    def runs_in_force(self, location: str) -> list[Attempt]:
+        """Section 4, rules 1 and 2, for all keys of a feed, and copies under append; the oldest first."""
+        feed, keys = self.settings[location], defaultdict(list)
+        for a in self.attempts:
+            if (key := self.key(a.location, a.object))[0] == location:
+                keys[key].append(a)
+        runs = sorted((a for history in keys.values() for a in in_force(history, feed)), key=self.age)
+        if are_copies(feed):  # the earliest counts
+            runs = list({(a.sha256, self.key_client(feed, a.object.key)): a for a in reversed(runs)}.values())
+        return sorted(runs, key=self.age)
+
+    def covers(self, run: Attempt, feed: Feed, client: str, on: date) -> bool:
+        """Section 4, rule 3."""
+        if any((row.client, row.date) == (client, on) for row in run.rows):
+            return True
+        in_key = key_date(feed, run.object.key)
+        days = [row.date for row in run.rows] + ([in_key] if in_key else [])
+        in_span = feed.get("covers") == "span" and days and min(days) <= on <= max(days)
+        whose = self.key_client(feed, run.object.key) if "key_group" in feed["client"] else client
+        return bool(in_span and whose == client)
+
+    def part(self, run: Attempt, feed: Feed) -> str:
+        """Section 4, rule 4: returns which part of its delivery a run is."""
+        found = groups(feed, run.object.key)
+        by_key = feed.get("redelivery") == "append" or "delivery" in found
+        return found.get("part", self.key(run.location, run.object)[1] if by_key else "")
+
+    def live_runs(self, runs: list[Attempt], feed: Feed, client: str, on: date) -> list[Attempt]:
+        """Section 4, rule 4: returns which of a feed's runs count for a client and day."""
+        covering = [run for run in runs if self.covers(run, feed, client, on)]
+        deliveries = [groups(feed, run.object.key).get("delivery") for run in covering]
+        latest = [run for run, one in zip(covering, deliveries, strict=True) if one == deliveries[-1]]
+        return list({self.part(run, feed): run for run in latest}.values())
 
     def live(self) -> list[Row]:
         """Returns the live rows, with aliases applied."""
-        days = {(row.client, row.date) for a in self.attempts if a.counts for row in a.rows}
-        return [
-            self.named(row)
-            for client, on in sorted(days)
-            for a in self.live_runs(client, on)
-            for row in a.rows
-            if (row.client, row.date) == (client, on)
-        ]
+        self.read_feeds()
+        found = []
+        for location in dict.fromkeys(self.home(a.location) for a in self.attempts):
+            runs, feed = self.runs_in_force(location), self.settings[location]
+            for client, on in sorted({(row.client, row.date) for run in runs for row in run.rows}):
+                for run in self.live_runs(runs, feed, client, on):
+                    found += [self.named(row) for row in run.rows if (row.client, row.date) == (client, on)]
+        return found
 
     def dimensions(self) -> dict[str, set[Path]]:
         """Returns every name staged by any run that counts, under its parent."""

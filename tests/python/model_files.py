@@ -60,11 +60,12 @@ class Row(NamedTuple):
 
 
 class Reject(NamedTuple):
-    """A rejected row: the line where its record starts, the reason, and the unknown client."""
+    """A rejected row: the line where its record starts, the reason, the unknown client and its date."""
 
     line: int
     reason: str  # the first that applies: fields, date, number, name, client
     client: str | None = None
+    date: date | None = None
 
 
 def rounded(value: Fraction, scale: int) -> Decimal:
@@ -258,7 +259,7 @@ def row(
         return Reject(0, str(reason))
     client = clients.get(folded(text["client"]))
     if client is None:
-        return Reject(0, "client", text["client"])
+        return Reject(0, "client", text["client"], on)
     return Row(
         client, on, campaign, strategy, placement, creative, impressions, clicks, share, conversions, revenue
     )

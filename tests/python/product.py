@@ -37,7 +37,7 @@ from loader.database.connection import Database, connect
 from loader.database.server import Server
 from loader.files.feeds import read_feeds
 from loader.ingestion.ingest import ingest
-from loader.ingestion.load import plan
+from loader.ingestion.load import by_key, plan
 from loader.ingestion.s3 import connect_s3
 from loader.nightly.transform import _profiles
 from loader.project import CHECKOUT
@@ -55,6 +55,8 @@ MARTS = (
 LOADER_TABLES = ("media.clients", "media.client_settings", "media.ingestion_logs", "media.staging_media_raw")
 TABLES = (*LOADER_TABLES, "media_ops.rejected_rows", *(f"media.{mart}" for mart in MARTS))
 BUCKET = "drops"
+VERSIONED = "vault"
+"""A bucket that keeps all versions of its objects."""
 DROP_MARTS = """
 do $$
 declare
@@ -121,12 +123,22 @@ class Product:
         with (self.project / "seeds" / "name_aliases.csv").open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows([("client", "level", "name", "stands_for"), *aliases])
 
-    def put(self, key: str, content: bytes, last_modified: datetime) -> str:
+    def put(self, key: str, content: bytes, last_modified: datetime, bucket: str = BUCKET) -> str:
         """Puts an object with this last-modified time, in whole seconds of UTC; returns its ETag."""
-        etag = self.s3.put(key, content, BUCKET)
-        (backend,) = s3_backends.values()  # the server runs in this process
-        backend["aws"].buckets[BUCKET].keys[key].last_modified = last_modified.replace(tzinfo=None)
+        etag = self.s3.put(key, content, bucket)
+        self.stored(bucket)[key].last_modified = last_modified.replace(tzinfo=None)
         return etag
+
+    def delete(self, key: str, last_modified: datetime, bucket: str = BUCKET) -> None:
+        """Deletes an object; in the versioned bucket this adds a delete marker."""
+        self.s3.client.delete_object(Bucket=bucket, Key=key)
+        if bucket == VERSIONED:
+            self.stored(bucket)[key].last_modified = last_modified.replace(tzinfo=None)
+
+    def stored(self, bucket: str) -> Any:
+        """Returns moto's objects by key: a versioned key's latest version, or its delete marker."""
+        (backend,) = s3_backends.values()  # the server runs in this process
+        return backend["aws"].buckets[bucket].keys
 
     def run(self, *arguments: str, expect: Collection[int] = (0,), process: bool = False) -> Completed:
         """Runs `media`, in this process or in a subprocess; returns its output.
@@ -206,7 +218,8 @@ class Product:
             client = connect_s3()
             tasks, failures = plan(self.database, client, read_feeds(self.feeds_file), retry="clients")
             with ThreadPoolExecutor(2) as pool:
-                list(pool.map(lambda task: ingest(self.database, client, task), tasks))
+                load = partial(ingest, self.database, client)
+                list(pool.map(lambda group: [load(task) for task in group], by_key(tasks)))
             client.close()
         assert not failures, failures
 
@@ -309,15 +322,16 @@ def with_text_ids(row: Mapping[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def fresh_product(server: Server, s3: S3, directory: Path, template: str = TEMPLATE) -> Iterator[Product]:
-    """Yields a product with a new database, copied from the template, and an empty bucket."""
+    """Yields a product with a new database, copied from the template, and empty buckets."""
     with fresh_database(server, template) as database:
         name = database.env["PGDATABASE"]
         # Database names are reused, so that dbt parses once per name: it compares the whole profile.
         dbt_files = directory.parent / "dbt" / f"{server.port}-{name}"
         opened = Product(database, s3, directory / f"{name}.yml", dbt_files)
         s3.bucket(BUCKET)
+        s3.versioned_bucket(VERSIONED)
         yield opened
         opened.remove_projects()
-        for obj in s3.client.list_objects_v2(Bucket=BUCKET).get("Contents", []):
-            s3.client.delete_object(Bucket=BUCKET, Key=obj["Key"])
-        s3.client.delete_bucket(Bucket=BUCKET)
+        for bucket in (BUCKET, VERSIONED):
+            opened.stored(bucket).clear()
+            s3.client.delete_bucket(Bucket=bucket)

@@ -475,6 +475,311 @@ def test_feeds_add_up_and_equal_row_keys_are_summed() -> None:
     )
 
 
+# What a delivery is
+
+
+def line(day: int, imps: int, client: str = "Acme") -> str:
+    return f"{client},2024-01-{day:02},C,A,{imps},0,0,0"
+
+
+def counted(model: Model) -> dict[tuple[str, int], int | None]:
+    """Returns impressions by client and day of January."""
+    return {(model.clients[path[0]], on.day): row.impressions for (on, path), row in model.daily().items()}
+
+
+def test_a_key_that_adds_keeps_the_days_of_its_earlier_versions() -> None:
+    model = new_model(same_key="adds")
+    first = deliver(model, "latest", 1, line(2, 1))
+    deliver(model, "latest", 2, line(3, 2))
+    deliver(model, "latest", 3, line(3, 4), line(4, 8))
+    assert counted(model) == {("Acme", 2): 1, ("Acme", 3): 4, ("Acme", 4): 8}
+    model.retract(first)
+    assert counted(model) == {("Acme", 3): 4, ("Acme", 4): 8}
+    model.feeds["a"]["same_key"] = "replaces"  # the current value applies to all runs
+    assert counted(model) == {("Acme", 3): 4, ("Acme", 4): 8}
+    deliver(model, "latest", 4, line(5, 16))
+    assert counted(model) == {("Acme", 5): 16}
+
+
+def test_a_key_that_adds_counts_an_earlier_content_once() -> None:
+    model = new_model(same_key="adds", redelivery="append")
+    first = deliver(model, "latest", 1, line(2, 1))
+    deliver(model, "latest", 2, line(2, 2))
+    assert deliver(model, "latest", 3, line(2, 1)).same_as is first
+    assert counted(model) == {("Acme", 2): 2}  # two versions of one part: the latest
+    model.feeds["a"]["key_pattern"] = "(?P<part>x*)"
+    assert counted(model) == {("Acme", 2): 2}
+    model.load(key="a/latest")  # the first content, with the last-modified of the third object
+    assert counted(model) == {("Acme", 2): 1}
+
+
+def test_retracting_a_run_retracts_every_run_of_its_version() -> None:
+    model = new_model()
+    deliver(model, "1", 1, line(2, 1))
+    deliver(model, "1", 2, line(2, 2))
+    (again,) = model.load(key="a/1")
+    assert again.staged
+    model.retract(again)
+    assert counted(model) == {("Acme", 2): 1}
+    assert deliver(model, "1", 3, line(2, 2)).same_as is again  # a new delivery of the same content
+    assert counted(model) == {("Acme", 2): 1}
+    assert model.load(key="a/1")[0].staged
+    assert counted(model) == {("Acme", 2): 2}
+
+
+def test_a_retry_does_not_bring_a_retracted_version_back() -> None:
+    model = new_model()
+    run = deliver(model, "1", 1, line(2, 1))
+    deliver(model, "1", 2, "Acme,x,C,A,1,0,0,0")
+    model.retract(run)
+    model.put("drops", "a/1", csv(line(2, 1)), at(3), "back")
+    (again,) = model.load(retry=True)
+    assert (again.status, again.same_as, counted(model)) == ("success", run, {})
+
+
+def versioned(*contents: bytes, **feed: Any) -> Model:
+    """Returns a model in which no version of the key `a/latest` was read."""
+    model = new_model(same_key="adds", **feed)
+    model.versioned.add("drops")
+    for hour, content in enumerate(contents, start=1):
+        model.put("drops", "a/latest", content, at(hour), f"{hash(content)}", f"v{hour}")
+    return model
+
+
+def test_versions_that_were_never_read_are_read_the_oldest_first() -> None:
+    model = versioned(csv(line(2, 1)), csv(line(2, 2), line(3, 4)), csv(line(4, 8)))
+    assert [run.object.version for run in model.load()] == ["v1", "v2", "v3"]
+    assert model.load() == []
+    assert counted(model) == {("Acme", 2): 2, ("Acme", 3): 4, ("Acme", 4): 8}
+    model.delete("drops", "a/latest")  # a delete marker
+    assert model.load() == [] == model.load(key="a/latest")
+    model.feeds["a"]["same_key"] = "replaces"
+    assert model.load() == []
+
+
+def test_only_the_current_version_is_read_if_a_key_replaces() -> None:
+    model = versioned(csv(line(2, 1)), csv(line(3, 2)))
+    model.feeds["a"]["same_key"] = "replaces"
+    assert [run.object.version for run in model.load()] == ["v2"]
+    model.feeds["a"]["same_key"] = "adds"
+    assert [run.object.version for run in model.load()] == ["v1"]
+    assert counted(model) == {("Acme", 2): 1, ("Acme", 3): 2}
+
+
+def test_a_version_can_be_loaded_by_its_id() -> None:
+    model = versioned(csv(line(2, 1)), csv(line(2, 2)), csv(line(2, 4)))
+    assert [run.object.version for run in model.load(key="a/latest?versionId=v2")] == ["v2"]
+    assert [run.object.version for run in model.load(key="a/latest")] == ["v1", "v3"]
+    (again,) = model.load(key="a/latest?versionId=v1")
+    assert (again.staged, counted(model)) == (True, {("Acme", 2): 4})  # v3 is still the latest
+
+
+def test_the_order_in_which_versions_are_read_changes_nothing() -> None:
+    # v1 and v3 have the same content, which counts with the last-modified of v1
+    contents = csv(line(2, 1)), csv(line(2, 2)), csv(line(2, 1))
+    in_order, backwards = versioned(*contents), versioned(*contents)
+    in_order.load()
+    for version in ("v3", "v2", "v1"):
+        backwards.load(reached=[("a/latest", at(int(version[1])))])
+    assert [run.same_as is None for run in backwards.attempts] == [True, True, True]
+    assert counted(in_order) == counted(backwards) == {("Acme", 2): 2}
+
+
+def test_each_content_of_a_key_that_adds_waits_for_a_retry() -> None:
+    bad = "Acme,x,C,A,1,0,0,0"
+    model = versioned(csv(bad), csv(line(2, 1)), csv(bad, bad))
+    model.load()
+    assert [run.object.version for run in model.load(retry=True)] == ["v1", "v3"]
+    model.versioned.clear()
+    model.older.clear()  # as in a bucket without versions
+    assert [run.object.version for run in model.load(retry=True)] == ["v3"]
+    model.feeds["a"]["same_key"] = "replaces"
+    assert [run.object.version for run in model.load(retry=True)] == ["v3"]
+
+
+def test_a_span_covers_the_days_between_its_first_and_last() -> None:
+    model = new_model()
+    deliver(model, "1", 1, line(2, 1), line(3, 2), line(3, 4, "Beta"), line(5, 8))
+    deliver(model, "2", 2, line(2, 16), line(4, 32))
+    assert counted(model) == {
+        ("Acme", 2): 16,
+        ("Acme", 3): 2,
+        ("Beta", 3): 4,
+        ("Acme", 4): 32,
+        ("Acme", 5): 8,
+    }
+    model.feeds["a"]["covers"] = "span"  # for every client; the fifth is outside
+    assert counted(model) == {("Acme", 2): 16, ("Acme", 4): 32, ("Acme", 5): 8}
+
+
+def test_a_span_includes_the_date_of_the_key() -> None:
+    model = new_model(covers="span", key_pattern=r"(?P<date>\d{8})?$")
+    deliver(model, "x", 1, line(2, 1), line(3, 2), line(5, 4))
+    deliver(model, "20240103", 2, line(4, 8))
+    assert counted(model) == {("Acme", 2): 1, ("Acme", 4): 8, ("Acme", 5): 4}
+    deliver(model, "20240105", 3)  # only a header
+    assert counted(model) == {("Acme", 2): 1, ("Acme", 4): 8}
+    deliver(model, "y", 4)  # neither rows nor a date
+    assert counted(model) == {("Acme", 2): 1, ("Acme", 4): 8}
+
+
+def test_a_span_is_that_of_the_client_in_the_key() -> None:
+    model = new_model(
+        covers="span",
+        key_pattern=r"a/(?P<client>\w+)/(?P<date>[0-9-]*)",
+        client={"key_group": "client"},
+    )
+    for key, days in (("acme/1", (2, 3, 4)), ("beta/1", (3,)), ("beta/2", (2, 4))):
+        deliver(model, key, int(key[-1]), *(line(day, day) for day in days))
+    assert counted(model) == {("Acme", 2): 2, ("Acme", 3): 3, ("Acme", 4): 4, ("Beta", 2): 2, ("Beta", 4): 4}
+    deliver(model, "gamma/2024-01-03", 5)  # an unknown client covers nothing …
+    assert len(counted(model)) == 5
+    model.feeds["a"] |= {"client": {"column": "Client"}}  # … until clients come from a column
+    assert {day for _, day in counted(model)} == {2, 4}
+
+
+def test_an_empty_span_of_a_part_leaves_the_other_parts() -> None:
+    model = new_model(covers="span", key_pattern=r"(?P<part>[a-z])-(?P<date>.*)")
+    deliver(model, "x-2024-01-02", 1, line(2, 1))
+    deliver(model, "y-2024-01-02", 2, line(2, 2))
+    deliver(model, "x-20240102", 3)
+    assert counted(model) == {("Acme", 2): 2}
+
+
+def test_the_latest_run_of_each_part_counts() -> None:
+    model = new_model(key_pattern="(?P<part>[A-Z]*)[0-9]")
+    deliver(model, "CH1", 1, line(2, 1), line(3, 2))
+    deliver(model, "DE1", 2, line(2, 1))  # an equal part of another market
+    deliver(model, "CH2", 3, line(2, 4))
+    deliver(model, "3", 4, line(2, 8))  # the part with the empty name
+    deliver(model, "4", 5, line(2, 16))
+    assert counted(model) == {("Acme", 2): 4 + 1 + 16, ("Acme", 3): 2}
+    model.feeds["a"]["key_pattern"] = ""
+    assert counted(model) == {("Acme", 2): 16, ("Acme", 3): 2}
+    model.feeds["a"]["redelivery"] = "append"  # every key is a part, and equal keys are copies
+    assert counted(model) == {("Acme", 2): 1 + 1 + 4 + 8 + 16, ("Acme", 3): 2}
+    model.feeds["a"]["key_pattern"] = "(?P<part>[0-9])"  # 1 is CH1 and DE1
+    assert counted(model) == {("Acme", 2): 1 + 4 + 8 + 16, ("Acme", 3): 2}
+
+
+def test_equal_hours_of_a_day_add_up() -> None:
+    model = new_model(redelivery="append", key_pattern=r"(?P<date>[0-9-]{10})/(?P<part>\d\d)")
+    for hour in (1, 2, 3):
+        deliver(model, f"2024-01-02/0{hour}", hour, line(2, 7))
+    assert counted(model) == {("Acme", 2): 21}
+
+
+@pytest.mark.parametrize("setting", ["replace", "append"])
+def test_a_delivery_replaces_all_parts_of_the_one_before(setting: str) -> None:
+    model = new_model(redelivery=setting, key_pattern=r"\d-(?P<delivery>[a-z]*)")
+    for hour, key, rows in (
+        (1, "1-old", [line(2, 1), line(3, 2)]),
+        (2, "2-old", [line(2, 4), line(2, 4, "Beta")]),
+        (3, "1-new", [line(2, 8)]),
+        (4, "2-new", [line(2, 8)]),  # an equal part
+    ):
+        deliver(model, key, hour, *rows)
+    # the new delivery covers neither the third nor Beta
+    assert counted(model) == {("Acme", 2): 16, ("Acme", 3): 2, ("Beta", 2): 4}
+    deliver(model, "3-old", 3, line(2, 32))  # older than 2-new: of the superseded delivery
+    assert counted(model)["Acme", 2] == 16
+    deliver(model, "4-old", 5, line(2, 64))  # now the old delivery is the one with the latest run
+    assert counted(model)["Acme", 2] == 1 + 4 + 32 + 64
+
+
+def test_a_delivery_has_the_parts_that_the_pattern_names() -> None:
+    model = new_model(key_pattern=r"(?P<part>\d)-(?P<delivery>[a-z])-")
+    for hour, key in enumerate(("1-a-x", "2-a-x", "1-b-x", "2-b-x", "2-b-y"), start=1):
+        deliver(model, key, hour, line(2, 10**hour))
+    assert counted(model) == {("Acme", 2): 10**3 + 10**5}
+
+
+def test_of_equal_files_under_append_the_earliest_counts_on_every_day() -> None:
+    model = new_model(redelivery="append")
+    deliver(model, "1", 5, line(2, 1))
+    early = deliver(model, "2", 1, line(2, 1))
+    assert counted(model) == {("Acme", 2): 1}
+    model.retract(early)
+    assert counted(model) == {("Acme", 2): 1}
+    for key in ("3", "4"):
+        deliver(model, key, 6, line(2, 2), line(3, 4))
+    assert counted(model) == {("Acme", 2): 3, ("Acme", 3): 4}
+
+
+def test_a_run_fails_if_the_date_of_its_key_is_not_in_the_file() -> None:
+    model = new_model(key_date="in_file", key_pattern="(?P<date>[0-9-]*)$", max_rejected=0.5)
+    assert deliver(model, "2024-01-12", 1, line(12, 1), line(1, 1)).staged
+    other = deliver(model, "2024-01-05", 2, line(6, 1))
+    assert (other.status, other.failure, other.rows) == ("failed", "content", [])
+    assert deliver(model, "2024-01-08", 3).staged  # a file without rows passes
+    unknown, bad = line(9, 1, "Nobody"), "Acme,2024-01-09,C,A,x,0,0,0"
+    assert deliver(model, "2024-01-09", 4, line(8, 1), unknown).staged
+    assert deliver(model, "20240109", 5, line(8, 1), bad).status == "failed"
+    assert deliver(model, "2024-01-32", 6, line(8, 1)).status == "failed"
+    assert deliver(model, "x", 7, line(8, 1)).staged  # without a date there is nothing to compare
+    model.feeds["a"]["key_date"] = "free"
+    assert [run.status for run in model.load(retry=True)] == ["success"] * 4  # the unknown client's, too
+    assert counted(model)["Acme", 8] == 1
+
+
+def test_a_feed_that_moved_keeps_its_runs() -> None:
+    model = new_model()
+    first = deliver(model, "1", 1, line(2, 1), line(3, 2))
+    model.feeds["a"] |= {"location": "s3://other/b/c/", "moved_from": FEED["location"]}
+    copied = csv(line(2, 1), line(3, 2))
+    model.put("other", "b/c/1", copied, at(5), "copy")
+    (again,) = model.load()
+    assert again.same_as is first
+    assert counted(model) == {("Acme", 2): 1, ("Acme", 3): 2}
+    model.put("other", "b/c/2", csv(line(2, 4)), at(4), "2")
+    model.put("other", "b/c/1", csv(line(3, 8)), at(6), "1")  # replaces the key's version in the old bucket
+    model.load()
+    assert counted(model) == {("Acme", 2): 4, ("Acme", 3): 8}
+    del model.feeds["a"]["moved_from"]  # now the old feed is another feed, and feeds add up
+    assert counted(model) == {("Acme", 2): 1 + 4, ("Acme", 3): 2 + 8}
+
+
+def test_a_feed_can_move_several_times_and_back() -> None:
+    model = new_model()
+    first = deliver(model, "1", 1, line(2, 1))
+    for old, new in (("drops/a", "b"), ("b", "c"), ("c", "d")):
+        model.feeds["a"] |= {"location": f"s3://{new}/", "moved_from": f"s3://{old}/"}
+        model.put(new, "1", csv(line(2, 1)), at(9), new)
+        assert [run.same_as for run in model.load()] == [first]
+    model.feeds["a"] |= {"location": "s3://c/", "moved_from": "s3://d/"}
+    model.put("c", "1", csv(line(2, 2)), at(10), "new")
+    model.load()
+    # c names d now, so that nothing says any more that the runs from b are this feed's
+    assert counted(model) == {("Acme", 2): 1 + 2}
+    model.feeds.clear()  # all that was read last still holds
+    assert counted(model) == {("Acme", 2): 1 + 2}
+
+
+def test_a_feed_that_is_gone_keeps_the_settings_that_were_read_last() -> None:
+    model = new_model(redelivery="append")
+    deliver(model, "1", 1, line(2, 1))
+    deliver(model, "2", 2, line(2, 2))
+    gone = model.feeds.pop("a")
+    assert counted(model) == {("Acme", 2): 3}
+    model.feeds["b"] = {**gone, "redelivery": "replace"}
+    assert counted(model) == {("Acme", 2): 2}
+    model.feeds["b"]["redelivery"] = "append"  # which no command reads
+    model.feeds.clear()
+    assert counted(model) == {("Acme", 2): 2}
+
+
+def test_a_pattern_that_changes_gives_all_runs_other_groups() -> None:
+    model = new_model()
+    deliver(model, "x1", 1, line(2, 1))
+    deliver(model, "y1", 2, line(2, 2))
+    deliver(model, "y2", 3, line(2, 4))
+    assert counted(model) == {("Acme", 2): 4}
+    model.feeds["a"]["key_pattern"] = "a/(?P<part>[xy])"
+    assert counted(model) == {("Acme", 2): 1 + 4}
+    model.feeds["a"]["key_pattern"] = "a/y(?P<part>[0-9])"  # does not match x1: the empty part
+    assert counted(model) == {("Acme", 2): 1 + 2 + 4}
+
+
 def test_an_alias_replaces_a_name_and_a_clients_own_takes_precedence() -> None:
     model = new_model()
     deliver(
