@@ -111,7 +111,10 @@ def migrate() -> None:
 @app.command()
 def load(
     feed: Annotated[str | None, typer.Option(help="Only this feed.")] = None,
-    key: Annotated[str | None, typer.Option(help="Only this object, even if it is already loaded.")] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(help="Only this object, even if it is already loaded; KEY?versionId=ID: this version."),
+    ] = None,
     retry: Annotated[
         bool, typer.Option("--retry", help="Also files that failed or have rejected rows.")
     ] = False,
@@ -259,7 +262,7 @@ def rejects(
 
 @app.command()
 def retract(run: Annotated[str, typer.Argument(help="A run, or the last characters of its id.")]) -> None:
-    """Retract a run: its rows no longer count."""
+    """Retract a run, and every run of the same key and content: their rows no longer count."""
     with console.open_database() as db, connect(db, "media_loader", autocommit=True) as connection:
         require_tables(connection)
         uri, retracted = runs.retract(connection, run)

@@ -17,7 +17,7 @@ from loader.names import day_ranges
 from loader.nightly.models import model_query
 
 SQL = Path(__file__).parent / "sql"
-MODELS = ("int_runs_ordered", "int_runs_in_force", "int_days_covered", "int_live_run_days")
+MODELS = ("int_days_staged", "int_runs_ordered", "int_runs_in_force", "int_days_covered")
 CLIENTS_SHOWN = 5
 COPY = ", not counted: same content as run "
 """In the message of a run that does not count because an equal one does."""

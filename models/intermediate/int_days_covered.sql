@@ -1,4 +1,4 @@
--- The (client, date)s that each run in force covers, and whether it has rows there.
+-- The (client, date)s that each run in force covers: those that it has rows of, and those in its span.
 with runs_in_force as (
     select * from {{ ref('int_runs_in_force') }}
 ),
@@ -10,7 +10,7 @@ run_days as (
 runs as (
     select runs_in_force.*
     from runs_in_force
-    where runs_in_force.copy_of_run_id is null
+    where not runs_in_force.is_copy
 ),
 
 with_rows as (
@@ -22,29 +22,37 @@ with_rows as (
     inner join run_days on runs.run_id = run_days.run_id
 ),
 
--- covers: span. The key's date belongs to the span, even if the file has no rows.
-spans as (
+first_and_last as (
     select
-        runs.run_id,
-        least(min(run_days.date), min(runs.key_date)) as first_date,
-        greatest(max(run_days.date), min(runs.key_date)) as last_date
-    from runs
-    left join run_days on runs.run_id = run_days.run_id
-    where runs.covers = 'span'
-    group by runs.run_id
+        run_days.run_id,
+        min(run_days.date) as first_date,
+        max(run_days.date) as last_date
+    from run_days
+    group by run_days.run_id
 ),
 
-dates_in_spans as (
+-- covers: span. The date in the key belongs to the span, even if the file has no rows.
+spans as (
     select
         runs.*,
+        least(first_and_last.first_date, runs.key_date) as first_date,
+        greatest(first_and_last.last_date, runs.key_date) as last_date
+    from runs
+    left join first_and_last on runs.run_id = first_and_last.run_id
+    where runs.covers = 'span'
+),
+
+-- PostgreSQL cannot estimate the next two steps. Materialized, they are joined by feed and date, never run by run.
+dates_in_spans as materialized (
+    select
+        spans.*,
         spanned.date::date as date
     from spans
-    inner join runs on spans.run_id = runs.run_id
     cross join generate_series(spans.first_date, spans.last_date, interval '1 day') as spanned (date)
 ),
 
--- A span covers every client, or the client that the key names. Only those with rows of the feed matter.
-clients_with_rows as (
+-- A span covers every client, or the one that the key names. Days on which no run has rows are zero anyway.
+clients_with_rows as materialized (
     select distinct
         with_rows.feed_location,
         with_rows.client_id,
@@ -62,14 +70,13 @@ without_rows as (
         on
             dates_in_spans.feed_location = clients_with_rows.feed_location
             and dates_in_spans.date = clients_with_rows.date
+            and (not dates_in_spans.client_from_key or dates_in_spans.key_client_id = clients_with_rows.client_id)
     left join run_days
         on
             dates_in_spans.run_id = run_days.run_id
             and clients_with_rows.client_id = run_days.client_id
             and dates_in_spans.date = run_days.date
-    where
-        run_days.run_id is null
-        and (not dates_in_spans.client_from_key or dates_in_spans.key_client_id = clients_with_rows.client_id)
+    where run_days.run_id is null
 ),
 
 covered as (

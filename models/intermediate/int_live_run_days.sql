@@ -24,7 +24,7 @@ ranked as (
     from days_covered
 ),
 
--- If the latest run covers a day without having a row for it, the day is zero.
+-- If the latest run covers a day without having rows of it, the day is zero.
 live as (
     select
         ranked.client_id,

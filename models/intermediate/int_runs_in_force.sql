@@ -33,25 +33,31 @@ earliest_found as (
     from in_force
 ),
 
-copies_marked as (
+copies_found as (
     select
-        earliest_found.run_id,
-        earliest_found.feed_location,
-        earliest_found.file,
-        earliest_found.key_date,
-        earliest_found.key_client_id,
-        earliest_found.client_from_key,
-        earliest_found.covers,
-        earliest_found.part,
-        earliest_found.delivery,
-        earliest_found.recency,
-        case
-            when
-                earliest_found.redelivery = 'append'
-                and not earliest_found.has_parts and not earliest_found.has_deliveries
-                then nullif(earliest_found.earliest_run_id, earliest_found.run_id)
-        end as copy_of_run_id
+        earliest_found.*,
+        earliest_found.redelivery = 'append'
+        and not earliest_found.has_parts
+        and not earliest_found.has_deliveries
+        and earliest_found.earliest_run_id <> earliest_found.run_id as is_copy
     from earliest_found
+),
+
+marked as (
+    select
+        copies_found.run_id,
+        copies_found.feed_location,
+        copies_found.file,
+        copies_found.key_date,
+        copies_found.key_client_id,
+        copies_found.client_from_key,
+        copies_found.covers,
+        copies_found.part,
+        copies_found.delivery,
+        copies_found.recency,
+        copies_found.is_copy,
+        case when copies_found.is_copy then copies_found.earliest_run_id end as copy_of_run_id
+    from copies_found
 )
 
-select * from copies_marked
+select * from marked

@@ -111,6 +111,10 @@ def test_a_file_that_does_not_count_because_an_equal_one_does_is_reported(partne
     partner.retract("a/1.csv")
     partner.deliver("a/3.csv", "02 Acme A 1")
     assert partner.product.query(LOG)[1]["message"] == "1 row"
+    partner.feed(redelivery="append", location="s3://drops/b/")
+    partner.deliver("b/1.csv", "01 Acme A 1")
+    partner.deliver("b/2.csv", "01 Acme A 1")
+    assert partner.deliver("b/1.csv", "02 Acme A 1") == []  # now the copy counts
     assert partner.deliver("a/0.csv", expect=0) == []  # equal files without rows have nothing to lose
     assert partner.deliver("a/9.csv") == []
 

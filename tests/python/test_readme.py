@@ -171,6 +171,8 @@ def test_every_path_in_a_page_exists(page: Path) -> None:
     named = re.findall(r"`([\w.*/-]+)`", prose_of(page))
     within = [path for path in named if path.split("/")[0] in FOLDERS and "/" in path]
     files = [name for name in named if re.fullmatch(r"[\w-]+\.(py|sql|yml|yaml|md|csv|toml|txt)", name)]
+    if page.name == "feeds.md":  # its CSV files are partners'
+        files = [name for name in files if not name.endswith(".csv")]
     wrong = [path for path in within if not any(CHECKOUT.glob(path))]
     assert not wrong + [name for name in files if name not in file_names()]
 

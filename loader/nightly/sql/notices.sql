@@ -1,41 +1,53 @@
 -- What deliveries made drop out of the figures, or count twice, since the last build: the run that did it (run_id), the
 -- run whose rows are concerned (other_run_id), the client and the dates. loader/nightly/notices.py says what each kind means.
-with runs as (
-    {int_runs_ordered}
+with days as materialized (
+    {int_days_staged}
 ),
 
 in_force as (
     {int_runs_in_force}
 ),
 
-covered as (
-    {int_days_covered}
-),
-
-live as (
-    {int_live_run_days}
-),
-
 -- A later run replaces an earlier one of the same series: of the same part, or where there are deliveries, of the feed.
 -- What replaces is then the whole delivery.
-staged as (
+runs as materialized (
+    select
+        ordered.*,
+        case when ordered.has_deliveries then '' else ordered.part end as series,
+        case when ordered.has_deliveries then ordered.delivery else ordered.run_id::text end as unit,
+        in_force.run_id is not null as is_in_force,
+        in_force.copy_of_run_id
+    from ({int_runs_ordered}) as ordered
+    left join in_force on ordered.run_id = in_force.run_id
+),
+
+-- The days that wait for a build because of their runs.
+waiting as materialized (
+    select
+        days.client_id,
+        days.date,
+        days.live_run_ids,
+        coalesce(days_built.staged_run_ids, array[]::uuid []) as built_staged_run_ids,
+        coalesce(days_built.live_run_ids, array[]::uuid []) as built_live_run_ids
+    from days
+    left join media_ops.days_built on days.client_id = days_built.client_id and days.date = days_built.date
+    where
+        days_built.client_id is null
+        or days.staged_run_ids <> days_built.staged_run_ids
+        or days.live_run_ids <> days_built.live_run_ids
+),
+
+staged as materialized (
     select
         runs.*,
-        run_days.client_id,
-        run_days.date,
-        case when runs.has_deliveries then '' else runs.part end as series,
-        case when runs.has_deliveries then runs.delivery else runs.run_id::text end as unit,
-        in_force.run_id is not null as is_in_force,
-        in_force.copy_of_run_id,
-        live.run_id is not null as is_live,
-        days_built.staged_run_ids is null or not runs.run_id = any(days_built.staged_run_ids) as is_new,
-        coalesce(runs.run_id = any(days_built.live_run_ids), false) as was_live
-    from runs
-    inner join media_ops.run_days on runs.run_id = run_days.run_id
-    left join in_force on runs.run_id = in_force.run_id
-    left join live
-        on run_days.run_id = live.run_id and run_days.client_id = live.client_id and run_days.date = live.date
-    left join media_ops.days_built on run_days.client_id = days_built.client_id and run_days.date = days_built.date
+        waiting.client_id,
+        waiting.date,
+        runs.run_id = any(waiting.live_run_ids) as is_live,
+        not runs.run_id = any(waiting.built_staged_run_ids) as is_new,
+        runs.run_id = any(waiting.built_live_run_ids) as was_live
+    from waiting
+    inner join media_ops.run_days on waiting.client_id = run_days.client_id and waiting.date = run_days.date
+    inner join runs on run_days.run_id = runs.run_id
 ),
 
 -- The latest run that has rows of a day should be live. If not, a later run dropped the day.
@@ -46,62 +58,87 @@ latest_with_rows as (
     order by staged.feed_location, staged.series, staged.client_id, staged.date, staged.recency desc
 ),
 
-latest_covering as (
-    select distinct on (covered.feed_location, series, covered.client_id, covered.date)
-        covered.feed_location,
-        covered.client_id,
-        covered.date,
-        covered.run_id,
-        case when runs.has_deliveries then '' else covered.part end as series
-    from covered
-    inner join runs on covered.run_id = runs.run_id
-    order by covered.feed_location, series, covered.client_id, covered.date, covered.recency desc
+without_rows as (
+    select latest_with_rows.*
+    from latest_with_rows
+    where
+        not latest_with_rows.is_live
+        and (latest_with_rows.is_new or latest_with_rows.was_live)
+        -- a copy of it can be live now
+        and not exists (
+            select 1
+            from staged
+            where
+                staged.is_live
+                and staged.feed_location = latest_with_rows.feed_location
+                and staged.client_id = latest_with_rows.client_id
+                and staged.date = latest_with_rows.date
+                and staged.sha256 = latest_with_rows.sha256
+        )
 ),
 
--- The run of the same key that is in force now, and its span.
+-- Either the run of the same key that is in force now dropped it …
 new_versions as (
     select
-        earlier.run_id as earlier_run_id,
+        without_rows.run_id as other_run_id,
         in_force.run_id,
-        least(min(run_days.date), min(in_force.key_date) filter (where in_force.covers = 'span')) as first_date,
-        greatest(max(run_days.date), min(in_force.key_date) filter (where in_force.covers = 'span')) as last_date
-    from runs as earlier
-    inner join runs as later
+        least(min(run_days.date), min(in_force.key_date)) as first_date,
+        greatest(max(run_days.date), min(in_force.key_date)) as last_date,
+        min(in_force.covers) as covers
+    from (select distinct run_id, feed_location, file, sha256, same_key from without_rows) as without_rows
+    inner join runs
         on
-            earlier.feed_location = later.feed_location
-            and earlier.file = later.file
-            and (earlier.same_key = 'replaces' or earlier.sha256 = later.sha256)
-    inner join in_force on later.run_id = in_force.run_id
-    left join media_ops.run_days on in_force.run_id = run_days.run_id and in_force.covers = 'span'
-    where earlier.run_id <> later.run_id
-    group by earlier.run_id, in_force.run_id
+            without_rows.feed_location = runs.feed_location
+            and without_rows.file = runs.file
+            and (without_rows.same_key = 'replaces' or without_rows.sha256 = runs.sha256)
+            and without_rows.run_id <> runs.run_id
+    inner join in_force on runs.run_id = in_force.run_id
+    left join media_ops.run_days on in_force.run_id = run_days.run_id
+    group by without_rows.run_id, in_force.run_id
+),
+
+-- … or the latest run whose span contains it.
+spanning as (
+    select distinct on (without_rows.run_id, without_rows.client_id, without_rows.date)
+        without_rows.run_id as other_run_id,
+        without_rows.client_id,
+        without_rows.date,
+        covered.run_id
+    from without_rows
+    inner join ({int_days_covered}) as covered
+        on
+            without_rows.feed_location = covered.feed_location
+            and without_rows.client_id = covered.client_id
+            and without_rows.date = covered.date
+            and (without_rows.has_deliveries or without_rows.part = covered.part)
+    order by without_rows.run_id, without_rows.client_id, without_rows.date, covered.recency desc
 ),
 
 dropped as (
     select
         case
             when new_versions.run_id is null then 'dropped by a span'
-            when latest_with_rows.date between new_versions.first_date and new_versions.last_date
+            when
+                new_versions.covers = 'span'
+                and without_rows.date between new_versions.first_date and new_versions.last_date
                 then 'dropped by a version and its span'
             else 'dropped by a version'
         end as kind,
-        coalesce(new_versions.run_id, latest_covering.run_id) as run_id,
-        latest_with_rows.run_id as other_run_id,
-        latest_with_rows.client_id,
-        latest_with_rows.date,
+        coalesce(new_versions.run_id, spanning.run_id) as run_id,
+        without_rows.run_id as other_run_id,
+        without_rows.client_id,
+        without_rows.date,
         null::bigint as impressions
-    from latest_with_rows
-    left join new_versions on latest_with_rows.run_id = new_versions.earlier_run_id
-    left join latest_covering
+    from without_rows
+    left join new_versions on without_rows.run_id = new_versions.other_run_id
+    left join spanning
         on
-            latest_with_rows.feed_location = latest_covering.feed_location
-            and latest_with_rows.series = latest_covering.series
-            and latest_with_rows.client_id = latest_covering.client_id
-            and latest_with_rows.date = latest_covering.date
-    where not latest_with_rows.is_live and (latest_with_rows.is_new or latest_with_rows.was_live)
+            without_rows.run_id = spanning.other_run_id
+            and without_rows.client_id = spanning.client_id
+            and without_rows.date = spanning.date
 ),
 
--- A new run, or delivery, that replaces another one on some days.
+-- A new run, or delivery, that replaces another one on some days …
 units as (
     select
         staged.feed_location,
@@ -135,40 +172,44 @@ takeovers as (
     where replaced.is_new and replaced.replaced_unit is not null
 ),
 
+-- … but leaves out other days of it, between its own first and its last: they are still live.
 spans_of_units as (
     select
-        staged.feed_location,
-        staged.series,
-        staged.unit,
-        min(staged.date) as first_date,
-        max(staged.date) as last_date,
-        (array_agg(staged.run_id order by staged.recency desc))[1] as run_id
-    from staged
-    where staged.is_in_force and staged.copy_of_run_id is null
-    group by staged.feed_location, staged.series, staged.unit
+        takeovers.*,
+        min(run_days.date) as first_date,
+        max(run_days.date) as last_date,
+        (array_agg(runs.run_id order by runs.recency desc))[1] as run_id
+    from takeovers
+    inner join runs
+        on
+            takeovers.feed_location = runs.feed_location
+            and takeovers.series = runs.series
+            and takeovers.unit = runs.unit
+    inner join media_ops.run_days on runs.run_id = run_days.run_id
+    where runs.is_in_force and runs.copy_of_run_id is null
+    group by takeovers.feed_location, takeovers.series, takeovers.unit, takeovers.replaced_unit
 ),
 
 left_out as (
     select
         'left out' as kind,
         spans_of_units.run_id,
-        staged.run_id as other_run_id,
-        staged.client_id,
-        staged.date,
+        runs.run_id as other_run_id,
+        run_days.client_id,
+        run_days.date,
         null::bigint as impressions
-    from takeovers
-    inner join spans_of_units
+    from spans_of_units
+    inner join runs
         on
-            takeovers.feed_location = spans_of_units.feed_location
-            and takeovers.series = spans_of_units.series
-            and takeovers.unit = spans_of_units.unit
-    inner join staged
+            spans_of_units.feed_location = runs.feed_location
+            and spans_of_units.series = runs.series
+            and spans_of_units.replaced_unit = runs.unit
+    inner join media_ops.run_days
         on
-            takeovers.feed_location = staged.feed_location
-            and takeovers.series = staged.series
-            and takeovers.replaced_unit = staged.unit
-            and staged.date between spans_of_units.first_date and spans_of_units.last_date
-    where staged.is_live
+            runs.run_id = run_days.run_id
+            and run_days.date between spans_of_units.first_date and spans_of_units.last_date
+    inner join days on run_days.client_id = days.client_id and run_days.date = days.date
+    where runs.run_id = any(days.live_run_ids)
 ),
 
 copies as (
