@@ -6,6 +6,8 @@ and they would then run with the rights of whoever reads them.
 
 from __future__ import annotations
 
+from functools import cache
+
 from jinja2 import Environment, StrictUndefined
 
 from loader.project import CHECKOUT
@@ -13,6 +15,7 @@ from loader.project import CHECKOUT
 MODELS = CHECKOUT / "models"
 
 
+@cache
 def model_query(name: str) -> str:
     """Returns the query of a model, which reads tables and views of media and media_ops only.
 

@@ -26,6 +26,10 @@ SENTENCES = {
         "{run} has no rows of {days}, so those of {other} no longer count: if it does not cover every day"
         " from its first to its last, set covers: rows"
     ),
+    "dropped by loading again": (
+        "{run} was loaded again and now has no rows of {days}, so those that it had no longer count: if that"
+        " is wrong, correct the feed in feeds.yml and load it again with --key"
+    ),
     "dropped by a version": (
         "{run} has no rows of {days}, so those of {other} no longer count: if each version of this key is a"
         " delivery of its own, set same_key: adds"
@@ -113,7 +117,7 @@ def _sentence(found: Sequence[_Found]) -> str:
     clients = [f"{one.client} {day_ranges(one.days)}" for one in found[:CLIENTS_SHOWN]]
     left = len(found) - CLIENTS_SHOWN
     run, other = first.uri, first.other_uri
-    if run == other and first.run != first.other_run:
+    if run == other and first.modified != first.other_modified:
         run, other = (f"{run} of {one:%Y-%m-%d %H:%M}" for one in (first.modified, first.other_modified))
     return SENTENCES[first.kind].format(
         run=run,

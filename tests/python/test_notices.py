@@ -49,6 +49,17 @@ def test_a_new_version_that_drops_a_day_is_reported(partner: Partner) -> None:
     ]
 
 
+def test_rows_that_are_gone_after_loading_again_are_reported(partner: Partner) -> None:
+    partner.feed(format={"date": "%Y-%m-%d"})
+    partner.deliver("a/1.csv", "01 Acme A 1", "02 Acme A 1")
+    partner.feed(format={"date": "%Y-%d-%m"})
+    assert partner.load(key="a/1.csv") == [
+        "s3://drops/a/1.csv was loaded again and now has no rows of Acme 2026-08-01 to 2026-08-02, so those"
+        " that it had no longer count: if that is wrong, correct the feed in feeds.yml and load it again with"
+        " --key"
+    ]
+
+
 def test_a_version_and_its_span_name_both_settings(partner: Partner) -> None:
     partner.feed(covers="span")
     partner.deliver("a/latest.csv", "01 Acme A 1", "02 Acme A 1", "03 Acme A 1")

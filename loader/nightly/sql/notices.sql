@@ -84,7 +84,8 @@ new_versions as (
         in_force.run_id,
         least(min(run_days.date), min(in_force.key_date)) as first_date,
         greatest(max(run_days.date), min(in_force.key_date)) as last_date,
-        min(in_force.covers) as covers
+        min(in_force.covers) as covers,
+        bool_or(without_rows.sha256 = runs.sha256) as is_same_content
     from (select distinct run_id, feed_location, file, sha256, same_key from without_rows) as without_rows
     inner join runs
         on
@@ -118,6 +119,7 @@ dropped as (
     select
         case
             when new_versions.run_id is null then 'dropped by a span'
+            when new_versions.is_same_content then 'dropped by loading again'
             when
                 new_versions.covers = 'span'
                 and without_rows.date between new_versions.first_date and new_versions.last_date
