@@ -190,12 +190,15 @@ def same_content(
     """
     found = connection.execute(
         """
-        select runs.run_id, logs.run_date, runs.sha256
-        from media_ops.runs_that_count as runs
-        inner join media.ingestion_logs as logs on runs.run_id = logs.id
-        where (runs.bucket, runs.object_key) in (select * from unnest(%(buckets)s::text[], %(keys)s::text[]))
-            and (not %(adds)s or (runs.sha256 = %(sha256)s and runs.last_modified <= %(last_modified)s))
-        order by runs.run_number desc limit 1
+        -- materialized: otherwise PostgreSQL may look for the places in all runs, the latest first
+        with found as materialized (
+            select runs.run_id, logs.run_date, runs.sha256, runs.run_number
+            from unnest(%(buckets)s::text[], %(keys)s::text[]) as places (bucket, object_key)
+            inner join media_ops.runs_that_count as runs using (bucket, object_key)
+            inner join media.ingestion_logs as logs on runs.run_id = logs.id
+            where not %(adds)s or (runs.sha256 = %(sha256)s and runs.last_modified <= %(last_modified)s)
+        )
+        select run_id, run_date, sha256 from found order by run_number desc limit 1
         """,
         {
             **_columns(places),
@@ -213,14 +216,14 @@ def retracted_run(
     """Returns the id and run_date of the latest run with this content in the places, if it was retracted."""
     return connection.execute(
         """
-        select id, run_date
-        from (
-            select id, run_date, retracted_at from media.ingestion_logs
-            where (bucket, object_key) in (select * from unnest(%(buckets)s::text[], %(keys)s::text[]))
-                and sha256 = %(sha256)s and status = 'success' and same_content_as is null
-            order by run_number desc limit 1
-        ) as latest
-        where retracted_at is not null
+        with found as materialized (
+            select id, run_date, retracted_at, run_number
+            from unnest(%(buckets)s::text[], %(keys)s::text[]) as places (bucket, object_key)
+            inner join media.ingestion_logs using (bucket, object_key)
+            where sha256 = %(sha256)s and status = 'success' and same_content_as is null
+        ),
+        latest as (select * from found order by run_number desc limit 1)
+        select id, run_date from latest where retracted_at is not null
         """,
         {**_columns(places), "sha256": sha256},
     ).fetchone()
