@@ -30,7 +30,14 @@ from loader.ingestion.ledger import (
 )
 from loader.ingestion.s3 import ObjectReader, S3Object, open_object
 from loader.ingestion.settings import write_run_keys
-from loader.ingestion.staging import HashingReader, Rejects, stage, write_run_days, write_summary_rows
+from loader.ingestion.staging import (
+    HashingReader,
+    Rejects,
+    Staged,
+    stage,
+    write_run_days,
+    write_summary_rows,
+)
 from loader.ingestion.task import Result, Task
 from loader.names import client_key, counted, day_ranges, quoted
 
@@ -122,31 +129,10 @@ class _Attempt:
         try:
             with self.connection.transaction():
                 try:
-                    rows, skipped, has_row_without_names = stage(
-                        self.connection, self.run, blocks, rejects, names, staged
-                    )
+                    found = stage(self.connection, self.run, blocks, rejects, names, staged)
                 except ContentError as error:
                     raise _UnreadableError(str(error), content.sha256()) from error
-                sha256 = content.sha256()
-                self._raise_if_same(sha256)
-                check_rejected_share(task.feed, rows.total(), rejects, sha256)
-                days = {date.fromisoformat(day) for _, day in rows}
-                check_key_date(task, days | rejects.days, sha256)
-                write_run_days(self.connection, self.run, rows)
-                write_run_keys(self.connection, [(self.run, task.feed, task.match)], clients)
-                if has_row_without_names:
-                    write_summary_rows(self.connection, self.run, names)
-                rejects.write(self.connection)
-                latest = max(days, default=modified)
-                left_out = {"skipped": skipped, "rejected": len(rejects)}
-                parts = [f"{count:,} {what}" for what, count in left_out.items() if count]
-                message = ", ".join([counted(rows.total(), "row"), *parts])
-                end = {"status": "success", "failure": None, "message": message, "sha256": sha256}
-                counts = {"records_loaded": rows.total(), "records_failed": len(rejects)}
-                counts |= {"records_skipped": skipped}
-                day = {"run_date": task.match.date or latest}
-                end_run(self.connection, self.run, {**end, **counts, **day})
-            return _result(task, "loaded", message, self.run, rows.total(), len(rejects))
+                return self._finish(found, rejects, content.sha256())
         except _SameContentError as same:
             return self._record_same_content(same)
         except _RejectedRowsError as error:
@@ -157,6 +143,34 @@ class _Attempt:
             except _SameContentError as same:
                 return self._record_same_content(same)
             return _failed(self.connection, task, self.run, error)
+
+    def _finish(self, staged: Staged, rejects: Rejects, sha256: str) -> Result:
+        """Checks the staged content, and writes what else the run leaves."""
+        task, total = self.task, staged.rows.total()
+        self._raise_if_same(sha256)
+        check_rejected_share(task.feed, total, rejects, sha256)
+        days = {date.fromisoformat(day) for _, day in staged.rows}
+        check_key_date(task, days | rejects.days, sha256)
+        write_run_days(self.connection, self.run, staged.rows)
+        write_run_keys(self.connection, [(self.run, task.feed, task.match)], known_clients(self.connection))
+        if staged.has_row_without_names:
+            write_summary_rows(self.connection, self.run, task.feed.names_in_file)
+        rejects.write(self.connection)
+        others = {"skipped": staged.skipped, "rejected": len(rejects)}
+        parts = [f"{count:,} {what}" for what, count in others.items() if count]
+        message = ", ".join([counted(total, "row"), *parts])
+        values = {
+            "status": "success",
+            "failure": None,
+            "message": message,
+            "sha256": sha256,
+            "records_loaded": total,
+            "records_failed": len(rejects),
+            "records_skipped": staged.skipped,
+            "run_date": task.match.date or max(days, default=task.obj.last_modified.date()),
+        }
+        end_run(self.connection, self.run, values)
+        return _result(task, "loaded", message, self.run, total, len(rejects))
 
     def _raise_if_same(self, sha256: str) -> None:
         task = self.task

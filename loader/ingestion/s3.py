@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -106,24 +106,36 @@ def list_objects(client: S3Client, bucket: str, prefix: str) -> Iterator[S3Objec
 def list_versions(client: S3Client, bucket: str, prefix: str) -> Iterator[S3Object]:
     """Yields every version of the objects under a prefix, those of a key oldest first; or raises S3Error.
 
-    Delete markers are not versions. A bucket without versions has the current ones.
+    Delete markers are not versions. A bucket, or a service, without versions has the current ones only.
     """
-    with _s3_errors(f"s3://{bucket}/{prefix}"):
+
+    def as_payer() -> object:
+        return client.list_object_versions(Bucket=bucket, Prefix=prefix, MaxKeys=1, RequestPayer="requester")
+
+    found: list[S3Object] = []
+    with _s3_errors(f"s3://{bucket}/{prefix}", as_payer):
         pages = client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix)
-        found: list[S3Object] = []
-        for page in pages:
-            if not page.keys() & {*LISTING_FIELDS, "Versions"}:
-                raise S3Error(NOT_S3.format(target=f"s3://{bucket}/{prefix}"))
-            for entry in page.get("Versions", []):
-                if not entry["Key"].endswith("/"):
-                    modified = entry["LastModified"].astimezone(UTC).replace(tzinfo=None)
-                    # the current version of a bucket that has no versions is called null
-                    version = (
-                        None if entry["IsLatest"] and entry["VersionId"] == "null" else entry["VersionId"]
-                    )
-                    state = (entry["ETag"], modified, entry["Size"], version, entry["IsLatest"])
-                    found.append(S3Object(bucket, entry["Key"], *state))
+        try:
+            found += _versions(bucket, prefix, pages)
+        except boto.ClientError as error:
+            if error.response.get("Error", {}).get("Code") != "NotImplemented":
+                raise
+            found += list_objects(client, bucket, prefix)
     yield from reversed(found)  # S3 lists the latest version of a key first
+
+
+def _versions(bucket: str, prefix: str, pages: Iterable[Any]) -> Iterator[S3Object]:
+    """Yields the versions in the pages of a listing, in the order of S3."""
+    for page in pages:
+        if not page.keys() & {*LISTING_FIELDS, "Versions", "DeleteMarkers"}:
+            raise S3Error(NOT_S3.format(target=f"s3://{bucket}/{prefix}"))
+        for entry in page.get("Versions", []):
+            if not entry["Key"].endswith("/"):
+                modified = entry["LastModified"].astimezone(UTC).replace(tzinfo=None)
+                # the current version of a bucket that has no versions is called null
+                version = None if entry["IsLatest"] and entry["VersionId"] == "null" else entry["VersionId"]
+                state = (entry["ETag"], modified, entry["Size"], version, entry["IsLatest"])
+                yield S3Object(bucket, entry["Key"], *state)
 
 
 def open_object(client: S3Client, obj: S3Object) -> ObjectReader:

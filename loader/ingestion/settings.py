@@ -15,10 +15,7 @@ from loader.files.keys import KeyMatch
 from loader.names import client_key
 
 SQL = Path(__file__).parent / "sql"
-COLUMNS = (
-    *("location", "name", "redelivery", "client_from_key"),
-    *("moved_from", "covers", "same_key", "key_rules"),
-)
+COLUMNS = ("location", "name", "redelivery", "client_from_key", "moved_from", "covers", "same_key")
 
 
 def sync_feeds(connection: psycopg.Connection, feeds: Sequence[Feed]) -> None:
@@ -34,8 +31,9 @@ def sync_feeds(connection: psycopg.Connection, feeds: Sequence[Feed]) -> None:
 
 def _stored(feed: Feed) -> tuple[str | bool | None, ...]:
     """Returns the row of media_ops.feeds, in the order of COLUMNS."""
-    settings = (feed.moved_from, feed.covers, feed.same_key, feed.key_rules)
-    return feed.location, feed.name, feed.redelivery, feed.client.key_group is not None, *settings
+    client_from_key = feed.client.key_group is not None
+    settings = (feed.redelivery, client_from_key, feed.moved_from, feed.covers, feed.same_key)
+    return feed.location, feed.name, *settings
 
 
 def _write_feeds(connection: psycopg.Connection, declared: dict[str, tuple[str | bool | None, ...]]) -> None:
@@ -79,6 +77,7 @@ def _find_clients(connection: psycopg.Connection) -> None:
     """Finds the clients in keys that were unknown when the key was read."""
     found = connection.execute(
         "select run_id, client from media_ops.run_keys where client is not null and client_id is null"
+        " order by run_id"
     ).fetchall()
     if not found:
         return

@@ -48,6 +48,7 @@ from model_files import folded, normal
 from product import BUCKET, VERSIONED, Product, fresh_product
 
 from loader.database.server import Server
+from loader.nightly.models import model_query
 
 HEADER = ("Advertiser", "Date", "Campaign", "Strategy", "Ad", "Imps", "Clicks", "Conv", "Revenue")
 COLUMNS = {
@@ -156,6 +157,12 @@ COMMANDS = (
 EVENTS: Counter[str] = Counter()
 """What the histories did, for soak_histories.py to print."""
 START = datetime(2024, 3, 1, tzinfo=UTC)
+LIVE = f"""
+select rows.client_id, rows.date, rows.impressions, rows.clicks
+from ({model_query("int_live_run_days")}) as live
+join media.staging_media_raw as rows
+    on rows.ingestion_run_id = live.run_id and rows.client_id = live.client_id and rows.date = live.date
+"""
 EVENTS_PER_BUILD = 8  # at least, because a build takes seconds
 
 Cells = tuple[str, ...]
@@ -231,6 +238,9 @@ def step(**drawn: Any) -> Callable[[Callable[..., None]], Any]:
 
 class Histories(RuleBasedStateMachine):
     """The events that can happen to an agency's database."""
+
+    builds = True
+    """Whether builds run, what matters only to builds changes, and commands run in parallel or are killed."""
 
     def __init__(self, open_product: Callable[[], Any]) -> None:
         """Starts with two clients, an empty bucket and no marts."""
@@ -344,6 +354,7 @@ class Histories(RuleBasedStateMachine):
         name = ("Gamma", "Delta")[len(self.model.clients) - 2]
         self.model.clients[self.product.add_client(name)] = name
 
+    @precondition(lambda self: self.builds)
     @step(which=ANY, cpm=CPMS, since=SINCE, by_command=st.booleans())
     def set_cpm(self, which: int, cpm: Decimal, since: date | None, by_command: bool) -> None:
         """A CPM is inserted or changed."""
@@ -363,7 +374,7 @@ class Histories(RuleBasedStateMachine):
         self.model.cpms[client, since] = cpm
         self.events += 1
 
-    @precondition(lambda self: self.model.cpms)
+    @precondition(lambda self: self.builds and self.model.cpms)
     @step(which=ANY, since=SINCE)
     def move_cpm(self, which: int, since: date | None) -> None:
         """A CPM gets another effective date, by SQL."""
@@ -377,7 +388,7 @@ class Histories(RuleBasedStateMachine):
             self.model.cpms[client, since] = self.model.cpms.pop((client, old))
             self.events += 1
 
-    @precondition(lambda self: self.model.cpms)
+    @precondition(lambda self: self.builds and self.model.cpms)
     @step(which=ANY, command=st.booleans())
     def remove_cpm(self, which: int, command: bool) -> None:
         """A CPM is deleted, by command or by SQL."""
@@ -452,13 +463,14 @@ class Histories(RuleBasedStateMachine):
         self.titles[name] += "2"
         self.write_feeds()
 
+    @precondition(lambda self: self.builds)
     @step(alias=ALIAS)
     def give_alias(self, alias: tuple[str, str, str, str]) -> None:
         """A name gets an alias, replacing the one that it had."""
         kept = [old for old in self.model.aliases if alias_key(old) != alias_key(alias)]
         self.set_aliases([*kept, alias])
 
-    @precondition(lambda self: self.model.aliases)
+    @precondition(lambda self: self.builds and self.model.aliases)
     @step(which=ANY)
     def remove_alias(self, which: int) -> None:
         """An alias is removed."""
@@ -504,6 +516,10 @@ class Histories(RuleBasedStateMachine):
         """Compares the loader's tables."""
         check_loaded(self.model, self.product.tables())
 
+    def may_build(self) -> bool:
+        """Returns whether enough has happened for a build."""
+        return self.events >= EVENTS_PER_BUILD
+
     def check_marts(self) -> None:
         """Compares the marts after a build; rows whose content is the same must not have been written."""
         tables = self.product.tables()
@@ -538,7 +554,8 @@ class Histories(RuleBasedStateMachine):
         self.product.load_as_the_nightly_flow()
         self.check_loaded()
 
-    @precondition(lambda self: self.feeds_are_read())  # otherwise it is uncertain whether the load reads it
+    # if feeds.yml is new, it is uncertain whether the killed load has read it
+    @precondition(lambda self: self.builds and self.feeds_are_read())
     @step(files=FILES, moment=st.floats(0, 0.6))
     def kill_a_load(self, moment: float) -> None:
         """Kills a loader; ingestion_logs shows which objects it completed."""
@@ -562,6 +579,7 @@ class Histories(RuleBasedStateMachine):
         command.kill()
         wait_for_sessions_to_end(self.product)
 
+    @precondition(lambda self: self.builds)
     @step(files=FILES)
     def load_twice_in_parallel(self) -> None:
         """Runs two loads in parallel; each object is loaded once."""
@@ -570,14 +588,14 @@ class Histories(RuleBasedStateMachine):
         self.product.in_parallel(load, load)
         self.check_loaded()
 
-    @precondition(lambda self: self.events >= EVENTS_PER_BUILD)
+    @precondition(lambda self: self.may_build())
     @step()
     def build(self) -> None:
         """Builds; if nothing is new, nothing is written."""
         self.product.transform()
         self.check_marts()
 
-    @precondition(lambda self: self.events >= EVENTS_PER_BUILD)
+    @precondition(lambda self: self.may_build())
     @step(files=FILES)
     def nightly_load_and_build(self) -> None:
         """Loads and builds, as the nightly flow does."""
@@ -586,14 +604,14 @@ class Histories(RuleBasedStateMachine):
         self.product.transform()
         self.check_marts()
 
-    @precondition(lambda self: self.events >= EVENTS_PER_BUILD)
+    @precondition(lambda self: self.may_build())
     @step(since=st.sampled_from(DAYS))
     def rebuild(self, since: str) -> None:
         """Rebuilds everything from a day on; rows that stay the same are not written."""
         self.product.transform(rebuild_from=date.fromisoformat(since))
         self.check_marts()
 
-    @precondition(lambda self: self.events >= EVENTS_PER_BUILD)
+    @precondition(lambda self: self.may_build())
     @step(files=FILES)
     def load_during_build(self) -> None:
         """Loads while a build runs; the next build includes all rows."""
@@ -604,14 +622,14 @@ class Histories(RuleBasedStateMachine):
         self.product.transform()
         self.check_marts()
 
-    @precondition(lambda self: self.events >= EVENTS_PER_BUILD and self.feeds_are_read())
+    @precondition(lambda self: self.may_build() and self.feeds_are_read())
     @step(moment=st.floats(0, 4))
     def kill_a_build(self, moment: float) -> None:
         """Kills a build at any point; the next one repairs what it left."""
         self.kill_after(moment, "transform")
         self.versions = versions(self.product.tables())
 
-    @precondition(lambda self: self.events >= EVENTS_PER_BUILD and self.built)
+    @precondition(lambda self: self.may_build() and self.built)
     @step(command=st.sampled_from(COMMANDS))
     def run_dbt(self, command: str) -> None:
         """Runs part of a build, which may fail without the rest; the next whole build repairs it."""
@@ -620,7 +638,7 @@ class Histories(RuleBasedStateMachine):
         assert succeeded or " -s " in command, command
         self.versions = versions(self.product.tables())
 
-    @precondition(lambda self: self.events >= EVENTS_PER_BUILD and self.built)
+    @precondition(lambda self: self.may_build() and self.built)
     @step()
     def build_twice_in_parallel(self) -> None:
         """Runs two builds in parallel; the result is that of one (for first builds see DECISIONS.md)."""
@@ -652,16 +670,42 @@ class Histories(RuleBasedStateMachine):
         EVENTS["builds"] += 2
 
 
+class Loads(Histories):
+    """The same without builds, which take most of the time: compares the live rows after each load."""
+
+    builds = False
+
+    def may_build(self) -> bool:
+        return False
+
+    def check_loaded(self) -> None:
+        """Compares the loader's tables, and which of its rows are live."""
+        super().check_loaded()
+        found = [tuple(row.values()) for row in self.product.query(LIVE)]
+        expected = [(row.client, row.date, row.impressions, row.clicks) for row in self.model.live()]
+        check_equal("live rows", sorted(found), sorted(expected))
+
+    def teardown(self) -> None:
+        with self.stack:
+            if self.succeeded:
+                self.load()
+
+
 def alias_key(alias: tuple[str, str, str, str]) -> tuple[str, ...]:
     """Returns what identifies an alias: client, level and name, as they are compared."""
     return folded(alias[0]), alias[1], normal(alias[2])
 
 
 def run_histories(
-    open_product: Callable[[], Any], seed_number: int, examples: int, steps: int, shrink: bool
+    open_product: Callable[[], Any],
+    seed_number: int,
+    examples: int,
+    steps: int,
+    shrink: bool,
+    kind: type[Histories] = Histories,
 ) -> None:
     """Runs `examples` histories of at most `steps` steps each."""
-    machine: Any = seed(seed_number)(functools.partial(Histories, open_product))
+    machine: Any = seed(seed_number)(functools.partial(kind, open_product))
     chosen = settings(
         max_examples=examples,
         stateful_step_count=steps,

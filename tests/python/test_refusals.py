@@ -19,7 +19,15 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from loader.ingestion.s3 import CONFIG, S3Error, S3Object, connect_s3, list_objects, open_object
+from loader.ingestion.s3 import (
+    CONFIG,
+    S3Error,
+    S3Object,
+    connect_s3,
+    list_objects,
+    list_versions,
+    open_object,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -36,6 +44,15 @@ BOUNDARY = NOT_ALLOWED + (
 )
 
 
+ONE_OBJECT = b"""
+<ListBucketResult>
+<Contents>
+<Key>ttd/1.csv</Key><LastModified>2026-03-01T00:00:00.000Z</LastModified><ETag>"etag"</ETag><Size>3</Size>
+</Contents>
+</ListBucketResult>
+""".strip()
+
+
 @dataclass
 class Answer:
     """What the server answers to every request."""
@@ -45,6 +62,8 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     unless_paid: bool = False
     """Answer 200 to requests that offer to pay."""
+    only_for_versions: bool = False
+    """Answer 200 to requests that do not list versions."""
 
 
 def error(status: int, code: str, message: str = "", headers: Mapping[str, str] = {}, **more: str) -> Answer:
@@ -65,10 +84,11 @@ def answering(answer: Answer) -> Iterator[str]:
 
         def do_GET(self) -> None:
             paid = answer.unless_paid and self.headers.get("x-amz-request-payer") == "requester"
-            self.send_response(200 if paid else answer.status)
+            good = paid or (answer.only_for_versions and "versions" not in self.path)
+            self.send_response(200 if good else answer.status)
             for name, value in answer.headers.items():
                 self.send_header(name, value)
-            body = b"<ListBucketResult/>" if paid else answer.body
+            body = ONE_OBJECT if good else answer.body
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -89,6 +109,10 @@ def answering(answer: Answer) -> Iterator[str]:
 
 def listing(client: S3Client) -> object:
     return list(list_objects(client, "drops", "ttd/"))
+
+
+def listing_versions(client: S3Client) -> object:
+    return list(list_versions(client, "drops", "ttd/"))
 
 
 def reading(client: S3Client) -> object:
@@ -209,10 +233,6 @@ OBJECTS: Mapping[str, tuple[Answer, str]] = {
     "deleted, without a body": (Answer(404), "no longer exists"),
 }
 LISTINGS: Mapping[str, tuple[Answer, str]] = {
-    "denied": (
-        error(403, "AccessDenied", "Access Denied"),
-        f"no permission to read {FOLDER}: grant s3:ListBucket",
-    ),
     "a web page": (Answer(200, b"<html><p>Hello</p></html>"), f"the requests for {FOLDER} is not S3"),
     "no XML": (Answer(200, b"<html><p>Hello</html>"), "failed while sending"),
     "not found": (Answer(404, b"<html>"), "(404: Not Found): check AWS_ENDPOINT_URL_S3"),
@@ -223,7 +243,11 @@ LISTINGS: Mapping[str, tuple[Answer, str]] = {
     ("request_", "answer", "expected"),
     [
         pytest.param(request_, answer, expected, id=f"{request_.__name__}-{name}")
-        for requests, cases in (((listing, reading), BOTH), ((reading,), OBJECTS), ((listing,), LISTINGS))
+        for requests, cases in (
+            ((listing, reading), BOTH),
+            ((reading,), OBJECTS),
+            ((listing, listing_versions), LISTINGS),
+        )
         for request_ in requests
         for name, (answer, expected) in cases.items()
     ],
@@ -234,6 +258,23 @@ def test_a_refusal_says_why_and_what_to_do(
     message = sentence(answer, request_)
     assert expected in message
     assert "\n" not in message
+
+
+def test_a_listing_that_is_denied_names_the_permission() -> None:
+    denied = error(403, "AccessDenied", "Access Denied")
+    assert sentence(denied, listing).endswith(f"no permission to read {FOLDER}: grant s3:ListBucket")
+    assert sentence(denied, listing_versions).endswith("grant s3:ListBucketVersions")
+
+
+def test_a_service_without_versions_lists_its_objects() -> None:
+    answer = error(501, "NotImplemented")
+    answer.only_for_versions = True
+    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
+    with (
+        answering(answer) as url,
+        closing(boto3.client("s3", endpoint_url=url, config=CONFIG, **keys)) as client,  # type: ignore[call-overload]
+    ):
+        assert listing_versions(client) == [OBJECT]
 
 
 def config_file(directory: Path, *lines: str) -> dict[str, str]:

@@ -7,8 +7,7 @@ create table if not exists media_ops.feeds (
     updated_at timestamp not null default (now() at time zone 'utc'),
     moved_from text,
     covers text not null default 'rows' check (covers in ('rows', 'span')),
-    same_key text not null default 'replaces' check (same_key in ('replaces', 'adds')),
-    key_rules text
+    same_key text not null default 'replaces' check (same_key in ('replaces', 'adds'))
 );
 select media_ops.auto_update('media_ops.feeds');
 select media_ops.add_column('media_ops.feeds', 'moved_from', 'text');
@@ -19,7 +18,6 @@ select media_ops.add_column(
     'media_ops.feeds', 'same_key',
     $$text not null default 'replaces' check (same_key in ('replaces', 'adds'))$$
 );
-select media_ops.add_column('media_ops.feeds', 'key_rules', 'text');
 comment on table media_ops.feeds is
 'The settings in feeds.yml that decide which rows are live, for each feed.';
 comment on column media_ops.feeds.location is 'The location of the feed, which identifies it: s3://bucket/prefix/.';
@@ -33,8 +31,6 @@ comment on column media_ops.feeds.covers is
 'rows: a run covers the (client, date)s that it has rows of; span: every day from its first to its last.';
 comment on column media_ops.feeds.same_key is
 'replaces: a new version of an object replaces the previous one; adds: every version is a delivery of its own.';
-comment on column media_ops.feeds.key_rules is
-'A fingerprint of the settings with which the keys of the feed''s objects are read (media_ops.run_keys).';
 comment on column media_ops.feeds.updated_at is 'When something in the row last changed, UTC.';
 -- media transform follows the current feeds.yml, too, so it writes this table as a load does.
 grant select, insert, update on media_ops.feeds to media_loader, media_transformer;

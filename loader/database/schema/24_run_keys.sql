@@ -20,6 +20,6 @@ comment on column media_ops.run_keys.part is
 comment on column media_ops.run_keys.delivery is
 'The delivery; empty: the group matched nothing; null: key_pattern has no group delivery.';
 comment on column media_ops.run_keys.key_rules is
-'The fingerprint of the settings with which the key was read (media_ops.feeds).';
+'A fingerprint of the settings with which the key was read: Feed.key_rules in loader/files/feeds.py.';
 -- media transform follows the current feeds.yml, too.
 grant select, insert, update on media_ops.run_keys to media_loader, media_transformer;

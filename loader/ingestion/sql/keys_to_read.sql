@@ -1,4 +1,5 @@
--- The runs whose keys were read with other settings than those of the current feeds.yml.
+-- The runs whose keys were read with other settings than those of the current feeds.yml. (In order, so that two commands
+-- that write them at the same time do not wait for each other.)
 select
     ingestion_logs.id,
     feed_places.feed_location,
@@ -11,3 +12,4 @@ where
     ingestion_logs.status = 'success'
     and ingestion_logs.same_content_as is null
     and run_keys.key_rules is distinct from declared.key_rules
+order by ingestion_logs.id
