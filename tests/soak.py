@@ -1,4 +1,4 @@
-"""Test the product with random histories: `python -m tests.soak [MINUTES] [--histories N] [--loads] [--seed SEED]`.
+"""Test the product with random histories: `python -m tests.soak [MINUTES] [--histories N] [--loads]`.
 
 Several can run at the same time: each has a PostgreSQL and an S3 of its own.
 """
