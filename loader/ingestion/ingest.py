@@ -245,12 +245,16 @@ def check_rejected_share(feed: Feed, staged: int, rejects: Rejects, sha256: str)
 def check_key_date(task: Task, days: Set[date], sha256: str) -> None:
     """Raises ContentError if key_date is in_file and the date in the key is not one of the file's days."""
     match = task.match
-    if task.feed.key_date == "free" or not match.date_text or not days or match.date in days:
+    if task.feed.key_date == "free" or not days or match.date in days:
         return
-    said = match.date or f"{quoted(match.date_text)}, which is not a date"
+    said, remedy = f"the key says {match.date}", "format.date"
+    if match.date is None:
+        text = match.date_text
+        said = f"the key says {quoted(text)}, which is not a date" if text else "the key has no date"
+        remedy = "key_pattern or format.date" if text else "key_pattern"
     raise _UnreadableError(
-        f"the key says {said}, but the rows are of {day_ranges(days)}: correct format.date in feeds.yml, then"
-        " run `media load --retry`, or have the file delivered again",
+        f"{said}, but the rows are of {day_ranges(days)}: correct {remedy} in feeds.yml, then run"
+        " `media load --retry`, or have the file delivered again",
         sha256,
     )
 

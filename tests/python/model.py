@@ -352,7 +352,7 @@ class Model:
         except UnloadableError:
             return
         days = {row.date for row in rows} | {reject.date for reject in run.rejects if reject.date}
-        if feed.get("key_date") == "in_file" and groups(feed, key)["date"] and days and on not in days:
+        if feed.get("key_date") == "in_file" and days and on not in days:
             run.rejects = []
             return
         run.status, run.failure, run.rows = "success", None, rows

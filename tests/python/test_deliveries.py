@@ -416,7 +416,7 @@ def test_a_file_with_rejected_rows_waits_in_its_new_place(partner: Partner) -> N
 
 def test_swapped_day_and_month_fail_the_file(partner: Partner) -> None:
     partner.feed(
-        key_pattern=r"(?P<date>[\d-]+)\.csv",
+        key_pattern=r"(?P<date>[\d-]*)\.csv",
         key_date="in_file",
         format={"date": "%Y-%d-%m"},
         client={"name": "Acme"},
@@ -424,6 +424,7 @@ def test_swapped_day_and_month_fail_the_file(partner: Partner) -> None:
     partner.product.s3.put("a/2026-08-02.csv", "Day,Campaign,Imps\n2026-08-02,A,1", "drops")
     partner.product.s3.put("a/2026-08-13.csv", "Day,Campaign,Imps\n2026-13-08,A,1", "drops")
     partner.product.s3.put("a/2026-99-99.csv", "Day,Campaign,Imps\n2026-13-08,A,1", "drops")
+    partner.product.s3.put("a/none.csv", "Day,Campaign,Imps\n2026-13-08,A,1", "drops")
     partner.product.s3.put("a/2026-08-14.csv", "Day,Campaign,Imps\n", "drops")  # no rows
     done = partner.product.run("load", "--json", expect=(1,))
     messages = {one["uri"][-14:]: one["message"] for one in json.loads(done.stdout)}
@@ -432,7 +433,10 @@ def test_swapped_day_and_month_fail_the_file(partner: Partner) -> None:
         " feeds.yml, then run `media load --retry`, or have the file delivered again",
         "2026-08-13.csv": "1 row",
         "2026-99-99.csv": 'the key says "2026-99-99", which is not a date, but the rows are of 2026-08-13:'
-        " correct format.date in feeds.yml, then run `media load --retry`, or have the file delivered again",
+        " correct key_pattern or format.date in feeds.yml, then run `media load --retry`, or have the file"
+        " delivered again",
+        "ops/a/none.csv": "the key has no date, but the rows are of 2026-08-13: correct key_pattern in"
+        " feeds.yml, then run `media load --retry`, or have the file delivered again",
         "2026-08-14.csv": "0 rows",
     }
     assert partner.live() == {"13 Acme A": 1}

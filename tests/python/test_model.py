@@ -716,9 +716,9 @@ def test_a_run_fails_if_the_date_of_its_key_is_not_in_the_file() -> None:
     assert deliver(model, "2024-01-09", 4, line(8, 1), unknown).staged
     assert deliver(model, "20240109", 5, line(8, 1), bad).status == "failed"
     assert deliver(model, "2024-01-32", 6, line(8, 1)).status == "failed"
-    assert deliver(model, "x", 7, line(8, 1)).staged  # without a date there is nothing to compare
+    assert deliver(model, "x", 7, line(8, 1)).status == "failed"
     model.feeds["a"]["key_date"] = "free"
-    assert [run.status for run in model.load(retry=True)] == ["success"] * 4  # the unknown client's, too
+    assert [run.status for run in model.load(retry=True)] == ["success"] * 5  # the unknown client's, too
     assert counted(model)["Acme", 8] == 1
 
 
