@@ -188,26 +188,22 @@ def same_content(
     With `adds` (same_key: adds), each content of the key has a run in force. One of a later version does not
     count, so that the order in which versions are read makes no difference.
     """
-    found = connection.execute(
+    return connection.execute(
         """
         -- materialized: otherwise PostgreSQL may look for the places in all runs, the latest first
         with found as materialized (
-            select runs.run_id, logs.run_date, runs.sha256, runs.run_number
+            select runs.run_id, logs.run_date, runs.sha256, runs.last_modified, runs.run_number
             from unnest(%(buckets)s::text[], %(keys)s::text[]) as places (bucket, object_key)
             inner join media_ops.runs_that_count as runs using (bucket, object_key)
             inner join media.ingestion_logs as logs on runs.run_id = logs.id
-            where not %(adds)s or (runs.sha256 = %(sha256)s and runs.last_modified <= %(last_modified)s)
-        )
-        select run_id, run_date, sha256 from found order by run_number desc limit 1
+            where not %(adds)s or runs.sha256 = %(sha256)s
+        ),
+        in_force as (select * from found order by run_number desc limit 1)
+        select run_id, run_date from in_force
+        where sha256 = %(sha256)s and (not %(adds)s or last_modified <= %(last_modified)s)
         """,
-        {
-            **_columns(places),
-            "adds": adds,
-            "sha256": sha256,
-            "last_modified": obj.last_modified,
-        },
+        {**_columns(places), "adds": adds, "sha256": sha256, "last_modified": obj.last_modified},
     ).fetchone()
-    return (found[0], found[1]) if found and found[2] == sha256 else None
 
 
 def retracted_run(

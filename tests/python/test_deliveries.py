@@ -267,6 +267,17 @@ def test_versions_that_were_never_read_are_read_oldest_first(partner: Partner) -
     assert len(modified) == 4 and modified == sorted(modified)
 
 
+def test_the_order_in_which_versions_are_read_makes_no_difference(partner: Partner) -> None:
+    versioned_bucket(partner)
+    for imps in (3, 4, 3):
+        partner.put("a/other.csv", f"02 Acme A {imps}", bucket="archive")
+    listed = partner.product.s3.client.list_object_versions(Bucket="archive", Prefix="a/other")["Versions"]
+    partner.load(key=f"a/other.csv?versionId={listed[0]['VersionId']}")  # the last version
+    assert partner.live() == {"02 Acme A": 3}
+    partner.load()
+    assert partner.live() == {"02 Acme A": 4}
+
+
 def test_without_the_setting_only_the_current_version_is_read(partner: Partner) -> None:
     versioned_bucket(partner)
     partner.feed(location="s3://archive/a/")
