@@ -182,8 +182,9 @@ def nightly(
             client_to_rebuild(connection, rebuild.first, rebuild.last, rebuild.client)  # before loading
         results = _load(db, feeds, feed or None, key or None, "all" if retry else "clients")
         with connect(db, "media_loader", autocommit=True) as connection:
-            results = with_notices(connection, results)
-            noticed = [notice.sentence for notice in notices(connection)]
+            found = notices(connection)
+            results = with_notices(connection, results, found)
+            noticed = [notice.sentence for notice in found]
         if warn := _warning():
             for sentence in noticed:
                 warn(sentence)

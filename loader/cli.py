@@ -126,8 +126,13 @@ def load(
     with console.open_database(as_json) as db, progress.loading(as_json) as reporter:
         feeds = read_feeds(feeds_file())
         results = load_objects(db, feeds, feed, key, retry, dry_run, workers, reporter)
-        with connect(db, "media_loader", autocommit=True) as connection:
-            results = with_notices(connection, results)
+        unread = ""
+        try:
+            if not dry_run:
+                with connect(db, "media_loader", autocommit=True) as connection:
+                    results = with_notices(connection, results)
+        except (MediaError, psycopg.Error) as error:
+            unread = f"what was loaded could not be compared with earlier files: {one_sentence(error)}"
     if as_json:
         console.print_json(results)
     else:
@@ -145,7 +150,9 @@ def load(
     failures = [result for result in results if result.status == "failed"]
     for result in failures:
         console.fail(f"{result.uri}: {result.message}")
-    raise typer.Exit(1 if failures else 0)
+    if unread:
+        console.fail(unread)
+    raise typer.Exit(1 if failures or unread else 0)
 
 
 @app.command()

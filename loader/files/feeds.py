@@ -176,8 +176,13 @@ class Feed(_Part):
         rules = (self.key_pattern.pattern, self.format.date, self.client.key_group)
         return hashlib.md5(json.dumps(rules).encode(), usedforsecurity=False).hexdigest()
 
-    def read_key(self, key: str) -> KeyMatch:
-        """Returns what a key of this feed says, even if it does not match key_pattern any more."""
+    def read_file(self, file: str) -> KeyMatch:
+        """Returns what the key of a loaded file says, even if it does not match key_pattern any more.
+
+        `file` is the key below the location, or a URI outside it. A file that was loaded from a previous
+        location is read as if it were below the current one: its part is then that of a copy there.
+        """
+        key = file.removeprefix("s3://").partition("/")[2] if file.startswith("s3://") else self.prefix + file
         return self._read(self.key_pattern.search(key))
 
     def _read(self, match: re.Match[str] | None) -> KeyMatch:
@@ -289,6 +294,8 @@ def _feed(path: Path, name: object, fields: object) -> Feed:
             for found in error.errors(include_url=False, include_context=False, include_input=False)
         )
         raise FeedsError(f"{path}: feed {name}: {problems}") from error
+    except RecursionError as error:
+        raise FeedsError(f"{path}: feed {name}: key_pattern: too many groups inside each other") from error
 
 
 def _plain(message: str) -> str:

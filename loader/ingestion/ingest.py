@@ -176,16 +176,17 @@ class _Attempt:
         task = self.task
         if task.by_key:
             return
-        if not task.retry and (
-            found := same_content(self.connection, task.places, task.obj, sha256, task.adds)
-        ):
-            raise _SameContentError(*found, sha256, f"same content as run {found[0]}")
-        if found := retracted_run(self.connection, task.places, sha256):
+        found = same_content(self.connection, task.places, task.obj, sha256, task.adds)
+        if found and not task.retry:
+            raise _SameContentError(found[0], found[1], sha256, f"same content as run {found[0]}")
+        if retracted := retracted_run(self.connection, task.places, sha256):
             version = f"?versionId={task.obj.version_id}" if task.obj.version_id else ""
             again = f"`media load --key {task.obj.key}{version}` loads it"
             raise _SameContentError(
-                *found, sha256, f"same content as run {found[0]}, which was retracted: {again}"
+                *retracted, sha256, f"same content as run {retracted[0]}, which was retracted: {again}"
             )
+        if found:
+            update_run(self.connection, self.run, {"delivered_at": found[2]})
 
     def _record_same_content(self, same: _SameContentError) -> Result:
         """Records the attempt only: the run in force keeps its last-modified.

@@ -161,9 +161,15 @@ def retract_version(connection: psycopg.Connection, run: UUID) -> bool:
         update media.ingestion_logs set retracted_at = now() at time zone 'utc'
         where id in (
             select version.run_id
-            from media_ops.runs_that_count as chosen
-            inner join media_ops.runs_that_count as version using (feed_location, file, sha256)
-            where chosen.run_id = %s
+            from media.ingestion_logs as chosen
+            left join media_ops.feed_places on chosen.feed_location = feed_places.location
+            inner join media_ops.runs_that_count as version
+                on version.feed_location = coalesce(feed_places.feed_location, chosen.feed_location)
+                and version.file = media_ops.file_of(
+                    chosen.object_uri, chosen.feed_location, version.feed_location
+                )
+                and version.sha256 = chosen.sha256
+            where chosen.id = %s
         )
         """,
         [run],
@@ -181,8 +187,10 @@ def _write(connection: psycopg.Connection, run: UUID, values: Mapping[str, Any],
 
 def same_content(
     connection: psycopg.Connection, places: Sequence[Place], obj: S3Object, sha256: str, adds: bool
-) -> tuple[UUID, date] | None:
-    """Returns the id and run_date of the run in force of the object's key, if it has this content.
+) -> tuple[UUID, date, datetime] | None:
+    """Returns id, run_date and last-modified time of the run in force of the object's key and this content.
+
+    Returns None if the run in force has another content.
 
     `places` are the bucket and key of the object, and those that it had in the feed's previous locations.
     With `adds` (same_key: adds), each content of the key has a run in force. One of a later version does not
@@ -199,7 +207,7 @@ def same_content(
             where not %(adds)s or runs.sha256 = %(sha256)s
         ),
         in_force as (select * from found order by run_number desc limit 1)
-        select run_id, run_date from in_force
+        select run_id, run_date, last_modified from in_force
         where sha256 = %(sha256)s and (not %(adds)s or last_modified <= %(last_modified)s)
         """,
         {**_columns(places), "adds": adds, "sha256": sha256, "last_modified": obj.last_modified},

@@ -191,10 +191,10 @@ def _ambiguous(feed: Feed, obj: S3Object, names: Iterable[str]) -> Result:
 
 
 def _list_feed(client: S3Client, feed: Feed, key: str | None, version: str | None) -> list[S3Object]:
-    """Lists the objects of a feed, or those with this key; with same_key: adds, all their versions."""
+    """Lists the objects of a feed, or with this key (and version); with same_key: adds, all versions."""
     if key is not None and not key.startswith(feed.prefix):
         return []
-    listed = list_versions if feed.same_key == "adds" else list_objects
+    listed = list_versions if version or feed.same_key == "adds" else list_objects
     found = listed(client, feed.bucket, feed.prefix if key is None else key)
     return [obj for obj in found if key in (None, obj.key) and (version is None or obj.version_id == version)]
 

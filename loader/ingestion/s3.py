@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import boto3
@@ -112,16 +113,15 @@ def list_versions(client: S3Client, bucket: str, prefix: str) -> Iterator[S3Obje
     def as_payer() -> object:
         return client.list_object_versions(Bucket=bucket, Prefix=prefix, MaxKeys=1, RequestPayer="requester")
 
-    found: list[S3Object] = []
     with _s3_errors(f"s3://{bucket}/{prefix}", as_payer):
         pages = client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix)
         try:
-            found += _versions(bucket, prefix, pages)
+            for _, versions in groupby(_versions(bucket, prefix, pages), lambda obj: obj.key):
+                yield from reversed(list(versions))  # S3 lists the latest version of a key first
         except boto.ClientError as error:
             if error.response.get("Error", {}).get("Code") != "NotImplemented":
                 raise
-            found += list_objects(client, bucket, prefix)
-    yield from reversed(found)  # S3 lists the latest version of a key first
+            yield from list_objects(client, bucket, prefix)
 
 
 def _versions(bucket: str, prefix: str, pages: Iterable[Any]) -> Iterator[S3Object]:
@@ -214,8 +214,8 @@ class ObjectReader(io.RawIOBase):
     def _request(self) -> None:
         request: dict[str, Any] = {"Bucket": self._obj.bucket, "Key": self._obj.key}
         request["IfMatch"] = self._obj.etag
-        if self.version_id:
-            request["VersionId"] = self.version_id
+        if version := self._obj.version_id or self.version_id:
+            request["VersionId"] = version
         if self.position:
             request["Range"] = f"bytes={self.position}-"
         response = self._client.get_object(**request)

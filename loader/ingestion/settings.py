@@ -38,16 +38,24 @@ def _stored(feed: Feed) -> tuple[str | bool | None, ...]:
 
 def _write_feeds(connection: psycopg.Connection, declared: dict[str, tuple[str | bool | None, ...]]) -> None:
     names = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
-    select = sql.SQL("select {} from media_ops.feeds where location = any(%s)").format(names)
-    stored = connection.execute(select, [list(declared)]).fetchall()
-    if set(stored) == set(declared.values()):
+    # What is declared now belongs to no other feed any more.
+    owned = [one for row in declared.values() for one in (row[0], row[COLUMNS.index("moved_from")])]
+    others = sql.SQL(
+        "from media_ops.feeds where moved_from = any(%(owned)s) and location <> all(%(locations)s)"
+    )
+    values = {"owned": owned, "locations": list(declared)}
+    select = sql.SQL(
+        "select {} from media_ops.feeds where location = any(%(locations)s) union all select {} {}"
+    ).format(names, names, others)
+    if set(connection.execute(select, values).fetchall()) == set(declared.values()):
         return
     # One at a time: two feeds.yml that move feeds to and fro must not leave a circle.
     connection.execute("lock table media_ops.feeds in share row exclusive mode")
-    left = [one for row in declared.values() for one in (row[0], row[COLUMNS.index("moved_from")])]
     connection.execute(
-        "update media_ops.feeds set moved_from = null where moved_from = any(%s) and location <> all(%s)",
-        [left, list(declared)],
+        sql.SQL("update media_ops.feeds set moved_from = null where location in (select location {})").format(
+            others
+        ),
+        values,
     )
     upsert = sql.SQL(
         "insert into media_ops.feeds ({}) values ({}) on conflict (location) do update set ({}) = row({})"
@@ -68,7 +76,7 @@ def _read_keys_again(connection: psycopg.Connection, feeds: dict[str, Feed]) -> 
     if found:
         write_run_keys(
             connection,
-            ((run, feeds[location], feeds[location].read_key(key)) for run, location, key in found),
+            ((run, feeds[location], feeds[location].read_file(file)) for run, location, file in found),
             known_clients(connection),
         )
 

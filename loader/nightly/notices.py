@@ -78,13 +78,17 @@ class _Found:
     impressions: int | None
 
 
-def with_notices(connection: psycopg.Connection, results: Sequence[Result]) -> list[Result]:
-    """Returns the results of a load with the notices about their runs; the ledger says which are copies."""
-    if not (runs := {result.run for result in results if result.run}):
-        return list(results)
+def with_notices(
+    connection: psycopg.Connection, results: Sequence[Result], given: Sequence[Notice] | None = None
+) -> list[Result]:
+    """Returns the results of a load with the notices about their runs; the ledger says which are copies.
+
+    `given` are the notices, if they are known already.
+    """
     _record_copies(connection)
+    runs = {result.run for result in results if result.run}
     found: dict[str, list[str]] = defaultdict(list)
-    for notice in notices(connection, runs):
+    for notice in notices(connection, runs) if given is None else given:
         found[notice.run if notice.run in runs else notice.other_run].append(notice.sentence)
     return [replace(result, notices=tuple(found.get(result.run or "", ()))) for result in results]
 

@@ -31,24 +31,36 @@ first_and_last as (
     group by run_days.run_id
 ),
 
+-- No run of the feed has rows of an earlier or a later day, so such a day is zero anyway.
+feeds as (
+    select
+        runs.feed_location,
+        min(first_and_last.first_date) as first_date,
+        max(first_and_last.last_date) as last_date
+    from runs
+    inner join first_and_last on runs.run_id = first_and_last.run_id
+    group by runs.feed_location
+),
+
 -- covers: span. The date in the key belongs to the span, even if the file has no rows.
 spans as (
     select
         runs.*,
-        least(first_and_last.first_date, runs.key_date) as first_date,
-        greatest(first_and_last.last_date, runs.key_date) as last_date
+        greatest(least(first_and_last.first_date, runs.key_date), feeds.first_date) as first_date,
+        least(greatest(first_and_last.last_date, runs.key_date), feeds.last_date) as last_date
     from runs
+    inner join feeds on runs.feed_location = feeds.feed_location
     left join first_and_last on runs.run_id = first_and_last.run_id
-    where runs.covers = 'span'
+    where runs.covers = 'span' and coalesce(first_and_last.first_date, runs.key_date) is not null
 ),
 
 -- PostgreSQL cannot estimate the next two steps. Materialized, they are joined by feed and date, never run by run.
 dates_in_spans as materialized (
     select
         spans.*,
-        spanned.date::date as date
+        spans.first_date + days.number as date
     from spans
-    cross join generate_series(spans.first_date, spans.last_date, interval '1 day') as spanned (date)
+    cross join generate_series(0, spans.last_date - spans.first_date) as days (number)
 ),
 
 -- A span covers every client, or the one that the key names. Days on which no run has rows are zero anyway.

@@ -66,6 +66,8 @@ GRANTS: Grants = {
     *(("media_ops.run_keys", f"media_{who}", "INSERT SELECT UPDATE") for who in ("loader", "transformer")),
     ("media_ops.rejected_rows", "media_loader", "INSERT SELECT"),
     ("media_ops.summary_rows", "media_loader", "INSERT SELECT"),
+    ("media_ops.summary_rows", "media_transformer", "SELECT"),
+    *(("media_ops.file_of(text,text,text)", f"media_{who}", "EXECUTE") for who in ("loader", "transformer")),
     ("media_ops.run_days", "media_loader", "INSERT SELECT"),
     ("media_ops.run_days", "media_transformer", "SELECT"),
     ("media_ops.id_secret", "media_transformer", "SELECT"),

@@ -80,6 +80,12 @@ class Attempt:
     rejects: list[Reject] = field(default_factory=list)
     same_as: Attempt | None = None
     retracted: bool = False
+    delivered: datetime | None = None  # of a retry: when its content was first delivered
+
+    @property
+    def modified(self) -> datetime:
+        """The time that decides whether it is later than another run."""
+        return self.delivered or self.object.last_modified
 
     @property
     def staged(self) -> bool:
@@ -365,9 +371,11 @@ class Model:
         staged = [a for a in history if a.staged and a.sha256 == run.sha256]
         if staged and staged[-1].retracted and forced != "key":
             return staged[-1]
-        for same in (a for a in in_force(history, feed) if a.sha256 == run.sha256 and not forced):
-            if not adds(feed) or same.object.last_modified <= run.object.last_modified:
-                return same
+        for same in (a for a in in_force(history, feed) if a.sha256 == run.sha256 and forced != "key"):
+            if not adds(feed) or same.modified <= run.object.last_modified:
+                if forced is None:
+                    return same
+                run.delivered = same.modified  # a retry never brings a superseded day back
         return None
 
     def retract(self, run: Attempt) -> None:
@@ -391,7 +399,11 @@ class Model:
 
     def age(self, run: Attempt) -> tuple[datetime, bytes, int]:
         """Returns what decides which run is the latest."""
-        return run.object.last_modified, self.key(run.location, run.object)[1].encode(), run.number
+        return run.modified, self.key(run.location, run.object)[1].encode(), run.number
+
+    def path(self, run: Attempt) -> str:
+        """Returns the run's key, as it is or would be in the feed's current location."""
+        return "".join(self.key(run.location, run.object)).removeprefix("s3://").partition("/")[2]
 
     def runs_in_force(self, location: str) -> list[Attempt]:
         """Section 4, rules 1 and 2, for all keys of a feed, and copies under append; the oldest first."""
@@ -401,29 +413,29 @@ class Model:
                 keys[key].append(a)
         runs = sorted((a for history in keys.values() for a in in_force(history, feed)), key=self.age)
         if are_copies(feed):  # the earliest counts
-            runs = list({(a.sha256, self.key_client(feed, a.object.key)): a for a in reversed(runs)}.values())
+            runs = list({(a.sha256, self.key_client(feed, self.path(a))): a for a in reversed(runs)}.values())
         return sorted(runs, key=self.age)
 
     def covers(self, run: Attempt, feed: Feed, client: str, on: date) -> bool:
         """Section 4, rule 3."""
         if any((row.client, row.date) == (client, on) for row in run.rows):
             return True
-        in_key = key_date(feed, run.object.key)
+        in_key = key_date(feed, self.path(run))
         days = [row.date for row in run.rows] + ([in_key] if in_key else [])
         in_span = feed.get("covers") == "span" and days and min(days) <= on <= max(days)
-        whose = self.key_client(feed, run.object.key) if "key_group" in feed["client"] else client
+        whose = self.key_client(feed, self.path(run)) if "key_group" in feed["client"] else client
         return bool(in_span and whose == client)
 
     def part(self, run: Attempt, feed: Feed) -> str:
         """Section 4, rule 4: returns which part of its delivery a run is."""
-        found = groups(feed, run.object.key)
+        found = groups(feed, self.path(run))
         by_key = feed.get("redelivery") == "append" or "delivery" in found
         return found.get("part", self.key(run.location, run.object)[1] if by_key else "")
 
     def live_runs(self, runs: list[Attempt], feed: Feed, client: str, on: date) -> list[Attempt]:
         """Section 4, rule 4: returns which of a feed's runs count for a client and day."""
         covering = [run for run in runs if self.covers(run, feed, client, on)]
-        deliveries = [groups(feed, run.object.key).get("delivery") for run in covering]
+        deliveries = [groups(feed, self.path(run)).get("delivery") for run in covering]
         latest = [run for run, one in zip(covering, deliveries, strict=True) if one == deliveries[-1]]
         return list({self.part(run, feed): run for run in latest}.values())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -175,6 +176,32 @@ def test_the_date_in_the_key_belongs_to_the_span(partner: Partner) -> None:
     assert partner.live() == {"02 Acme A": 5}
 
 
+def test_a_span_does_not_depend_on_the_time_zone_of_the_session(partner: Partner) -> None:
+    """In Santiago, the clock of 7 September 2025 had no midnight."""
+    partner.feed(covers="span")
+    for key, rows in {
+        "a/1.csv": "2025-09-04,Acme,A,1\n2025-09-09,Acme,A,5\n",
+        "a/2.csv": "2025-09-04,Acme,A,2\n2025-09-09,Beta,A,3\n",
+    }.items():
+        partner.product.s3.put(key, f"Day,Client,Campaign,Imps\n{rows}")
+    partner.load()
+    with partner.product.connection() as connection:
+        connection.execute("set timezone = 'America/Santiago'")
+        found = connection.execute(LIVE.encode()).fetchall()
+    assert sorted(row["day"] for row in found) == ["04 Acme A", "09 Beta A"]
+
+
+def test_a_date_in_a_key_can_be_far_away(partner: Partner) -> None:
+    partner.feed(covers="span", key_pattern=r"(?P<date>\d{8})")
+    partner.deliver("a/20260801.csv", "01 Acme A 1", "03 Acme A 3")
+    for day in ("00010101", "99991231"):
+        partner.deliver(f"a/{day}.csv", "02 Acme A 2")
+    plan = partner.product.query(f"explain (analyze, timing off) {LIVE}")
+    assert partner.live() == {"02 Acme A": 2}
+    rows = [int(found) for row in plan for found in re.findall(r"actual rows=(\d+)", row["QUERY PLAN"])]
+    assert max(rows) < 20
+
+
 def test_a_file_without_rows_and_without_a_date_covers_nothing(partner: Partner) -> None:
     partner.feed(covers="span")
     partner.deliver("a/1.csv", "01 Acme A 1")
@@ -326,6 +353,41 @@ def test_a_retraction_retracts_every_run_of_the_version(partner: Partner) -> Non
     assert "already retracted" in partner.product.run("retract", partner.product.query(LOG)[2]["id"]).stdout
 
 
+def test_a_version_that_was_loaded_again_is_retracted_by_its_first_run(partner: Partner) -> None:
+    partner.feed()
+    partner.deliver("a/1.csv", "01 Acme A 1")
+    partner.retract("a/1.csv")
+    partner.load(key="a/1.csv")
+    assert partner.live() == {"01 Acme A": 1}
+    partner.retract("a/1.csv", which=0)
+    assert partner.live() == {}
+
+
+def test_a_retry_after_a_copy_in_place_does_not_bring_a_superseded_day_back(partner: Partner) -> None:
+    partner.feed(max_rejected=1)
+    partner.deliver("a/1.csv", "01 Acme A 1", "01 Gamma A 1")
+    partner.deliver("a/2.csv", "01 Acme A 90")
+    partner.deliver("a/1.csv", "01 Acme A 1", "01 Gamma A 1")
+    partner.product.add_client("Gamma")
+    partner.load(retry=True)
+    assert partner.live() == {"01 Acme A": 90, "01 Gamma A": 1}
+    partner.load(key="a/1.csv")  # but whoever asks for the file gets it
+    assert partner.live() == {"01 Acme A": 1, "01 Gamma A": 1}
+
+
+def test_the_client_in_the_key_counts_before_feeds_yml_is_read_again(partner: Partner) -> None:
+    """The state of a database that was just migrated."""
+    settings: dict[str, Any] = {"redelivery": "append", "key_pattern": "(?P<who>[A-Z][a-z]+)/"}
+    columns = {"date": "Day", "campaign_name": "Campaign", "impressions": "Imps"}
+    partner.feed(**settings, client={"key_group": "who"}, columns=columns)
+    for client in ("Acme", "Beta"):
+        partner.deliver(f"a/{client}/1.csv", "01 Acme A 1")
+    expected = {"01 Acme A": 1, "01 Beta A": 1}
+    assert partner.live() == expected
+    partner.product.query("truncate media_ops.run_keys")
+    assert partner.live() == expected
+
+
 def test_a_retry_does_not_bring_a_retracted_version_back(partner: Partner) -> None:
     partner.feed(max_rejected=1)
     partner.deliver("a/1.csv", "01 Acme A 1")
@@ -379,6 +441,27 @@ def test_without_moved_from_the_feeds_add_up_again(partner: Partner) -> None:
     partner.feed(location="s3://new/b/")
     partner.load()
     assert partner.live() == {"01 Acme A": 6}
+
+
+def test_a_move_that_is_undone_gives_the_runs_back(partner: Partner) -> None:
+    partner.feed()
+    partner.deliver("a/1.csv", "01 Acme A 1")
+    partner.deliver("a/2.csv", "01 Acme A 2")
+    move(partner, redelivery="append")
+    partner.load()
+    assert partner.live() == {"01 Acme A": 3}
+    partner.feed()
+    partner.load()
+    assert partner.live() == {"01 Acme A": 2}
+
+
+def test_the_keys_of_a_feed_that_moved_are_read_as_if_they_were_in_the_new_place(partner: Partner) -> None:
+    partner.feed(key_pattern=r"^a/hour=(?P<part>\d+)")
+    for hour in ("00", "01", "02"):
+        partner.deliver(f"a/hour={hour}.csv", "01 Acme A 1")
+    move(partner, key_pattern=r"^b/hour=(?P<part>\d+)")
+    partner.deliver("b/hour=01.csv", "01 Acme A 5", bucket="new")
+    assert partner.live() == {"01 Acme A": 7}
 
 
 def test_a_feed_can_move_again_and_back(partner: Partner) -> None:

@@ -145,6 +145,7 @@ def test_the_later_of_equal_files_does_not_count_whenever_it_was_loaded(partner:
         (["01 Acme A 10", "01 Acme (not_set) 10"], "Acme 2026-08-01; impressions: 10"),
         (["01 Acme A 1", "01 Acme B 2", "02 Acme A 5", "01 Acme (not_set) 3"], "Acme 2026-08-01"),
         (["01 Acme A 1", "01 Beta B 2", "02 Acme A 5", "02 Acme (not_set) 8"], "Acme 2026-08-02"),
+        (["01 Acme A 10", "01 Beta (not_set) 7", "01 Acme (not_set) 17"], "Acme 2026-08-01"),
         (["01 Acme A 10", "01 Acme B 20", "01 Acme (not_set) 29"], None),
         (["01 Acme A 1", "01 Acme (not_set) 1", "02 Acme B 5"], None),
         (["01 Acme A 0", "01 Acme (not_set) 0"], None),

@@ -28,6 +28,7 @@ create table if not exists media.ingestion_logs (
     retracted_at timestamp,
     loading_transaction xid8,
     records_skipped int not null default 0 check (records_skipped >= 0),
+    delivered_at timestamp,
     check ((status = 'failed') = (failure is not null)),
     check (status = 'success' or records_loaded = 0)
 );
@@ -36,6 +37,7 @@ select media_ops.add_column('media.ingestion_logs', 'loading_transaction', 'xid8
 select media_ops.add_column(
     'media.ingestion_logs', 'records_skipped', 'int not null default 0 check (records_skipped >= 0)'
 );
+select media_ops.add_column('media.ingestion_logs', 'delivered_at', 'timestamp');
 comment on table media.ingestion_logs is 'Every attempt to ingest an object: one row is one run.';
 comment on column media.ingestion_logs.id is 'The run.';
 comment on column media.ingestion_logs.run_date is
@@ -58,6 +60,8 @@ comment on column media.ingestion_logs.etag is 'The object''s ETag.';
 comment on column media.ingestion_logs.version_id is 'The object''s version, in a versioned bucket.';
 comment on column media.ingestion_logs.last_modified is
 'The object''s last-modified time in S3 when this attempt read it, UTC.';
+comment on column media.ingestion_logs.delivered_at is
+'Of a retry: the last-modified time of the run whose content it loads again, UTC. Null: last_modified.';
 comment on column media.ingestion_logs.size_bytes is 'Its size in S3, in bytes.';
 comment on column media.ingestion_logs.sha256 is 'The SHA-256 of its decompressed content.';
 comment on column media.ingestion_logs.feed is 'The name of the feed when the run began.';

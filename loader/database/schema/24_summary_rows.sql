@@ -14,3 +14,4 @@ comment on column media_ops.summary_rows.client_id is 'Its client.';
 comment on column media_ops.summary_rows.date is 'Its date.';
 comment on column media_ops.summary_rows.impressions is 'Its impressions.';
 grant select, insert on media_ops.summary_rows to media_loader;
+grant select on media_ops.summary_rows to media_transformer;

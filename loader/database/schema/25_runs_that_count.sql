@@ -7,17 +7,16 @@ select
     coalesce(feed_places.feed_location, ingestion_logs.feed_location) as feed_location,
     ingestion_logs.bucket,
     ingestion_logs.object_key,
-    run_keys.client_id,
+    -- a run of an earlier release has no row in run_keys until a command reads feeds.yml
+    case when run_keys.run_id is null then ingestion_logs.client_id else run_keys.client_id end as client_id,
     ingestion_logs.sha256,
-    ingestion_logs.last_modified,
+    -- A retry never brings a superseded day back, even if the object was copied in place before it.
+    coalesce(ingestion_logs.delivered_at, ingestion_logs.last_modified) as last_modified,
     ingestion_logs.finished_at,
-    -- The same file in a feed's current and in its previous location is one file, if neither contains the other.
-    case
-        when starts_with(ingestion_logs.object_uri, feed_places.feed_location)
-            then substr(ingestion_logs.object_uri, length(feed_places.feed_location) + 1)
-        when starts_with(feed_places.feed_location, ingestion_logs.feed_location) then ingestion_logs.object_uri
-        else substr(ingestion_logs.object_uri, length(ingestion_logs.feed_location) + 1)
-    end as file,
+    media_ops.file_of(
+        ingestion_logs.object_uri, ingestion_logs.feed_location,
+        coalesce(feed_places.feed_location, ingestion_logs.feed_location)
+    ) as file,
     run_keys.key_date,
     run_keys.part,
     run_keys.delivery
@@ -41,7 +40,8 @@ comment on column media_ops.runs_that_count.object_key is 'The object''s full ke
 comment on column media_ops.runs_that_count.client_id is
 'The client that the key names, if the feed takes the client from the key and the client is known.';
 comment on column media_ops.runs_that_count.sha256 is 'The SHA-256 of the object''s decompressed content.';
-comment on column media_ops.runs_that_count.last_modified is 'The object''s last-modified time in S3, UTC.';
+comment on column media_ops.runs_that_count.last_modified is
+'The last-modified time in S3 with which this content was delivered, UTC.';
 comment on column media_ops.runs_that_count.finished_at is 'When the run ended, UTC.';
 comment on column media_ops.runs_that_count.file is 'The object''s key below the feed''s location.';
 comment on column media_ops.runs_that_count.key_date is 'The date in the key; null: none.';

@@ -3,7 +3,7 @@
 select
     ingestion_logs.id,
     feed_places.feed_location,
-    ingestion_logs.object_key
+    media_ops.file_of(ingestion_logs.object_uri, ingestion_logs.feed_location, feed_places.feed_location) as file
 from unnest(%(locations)s::text [], %(key_rules)s::text []) as declared (location, key_rules)
 inner join media_ops.feed_places on declared.location = feed_places.feed_location
 inner join media.ingestion_logs on feed_places.location = ingestion_logs.feed_location

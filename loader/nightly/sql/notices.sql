@@ -211,7 +211,7 @@ left_out as (
             runs.run_id = run_days.run_id
             and run_days.date between spans_of_units.first_date and spans_of_units.last_date
     inner join days on run_days.client_id = days.client_id and run_days.date = days.date
-    where runs.run_id = any(days.live_run_ids)
+    where runs.run_id = any(days.live_run_ids) and runs.covers = 'rows'
 ),
 
 copies as (
