@@ -36,15 +36,15 @@ comment on column media_ops.feeds.updated_at is 'When something in the row last 
 grant select, insert, update on media_ops.feeds to media_loader, media_transformer;
 
 -- The key of an object below the location of its feed. The same file in the feed's current and in its previous location
--- is one file; if one location contains the other, only the same object is.
+-- is one file; if one location contains the other, only the same object is. (A body of this form becomes part of the
+-- query, and no search_path matters to it.)
 create or replace function media_ops.file_of(object_uri text, loaded_from text, feed_location text) returns text
-language sql immutable set search_path = pg_catalog, pg_temp as $$
-    select case
-        when starts_with(object_uri, feed_location) then substr(object_uri, length(feed_location) + 1)
-        when starts_with(feed_location, loaded_from) then object_uri
-        else substr(object_uri, length(loaded_from) + 1)
-    end
-$$;
+language sql immutable
+return case
+    when starts_with(object_uri, feed_location) then substr(object_uri, length(feed_location) + 1)
+    when starts_with(feed_location, loaded_from) then object_uri
+    else substr(object_uri, length(loaded_from) + 1)
+end;
 revoke all on function media_ops.file_of(text, text, text) from public;
 grant execute on function media_ops.file_of(text, text, text) to media_loader, media_transformer;
 
