@@ -16,6 +16,9 @@ from moto.s3.models import s3_backends
 from product import Product, fresh_product
 
 from loader.database.server import Server
+from loader.files.feeds import read_feeds
+from loader.ingestion.load import by_key, plan
+from loader.ingestion.s3 import list_versions
 from loader.nightly.models import model_query
 
 COLUMNS = {"date": "Day", "campaign_name": "Campaign", "impressions": "Imps"}
@@ -303,6 +306,20 @@ def test_the_order_in_which_versions_are_read_makes_no_difference(partner: Partn
     assert partner.live() == {"02 Acme A": 3}
     partner.load()
     assert partner.live() == {"02 Acme A": 4}
+
+
+def test_versions_are_listed_oldest_first_and_load_one_after_the_other(partner: Partner) -> None:
+    versioned_bucket(partner)
+    client, content = partner.product.s3.client, b"Day,Client,Campaign,Imps\n"
+    ids = [
+        client.put_object(Bucket="archive", Key=key, Body=content)["VersionId"]
+        for key in ("a/1.csv", "a/1.csv", "a/2.csv", "a/2.csv", "a/2.csv")
+    ]
+    assert [obj.version_id for obj in list_versions(client, "archive", "a/")] == ids
+    with partner.product.environment():
+        feeds = read_feeds(partner.product.feeds_file)
+        tasks, _ = plan(partner.product.database, client, feeds)
+    assert [len(group) for group in by_key(tasks)] == [2, 3]
 
 
 def test_without_the_setting_only_the_current_version_is_read(partner: Partner) -> None:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from test_deliveries import LOG, START, Partner, partner, versioned_bucket
+from test_deliveries import FEED, LOG, START, Partner, partner, versioned_bucket
 
 __all__ = ["partner"]
 
@@ -33,10 +33,20 @@ def test_a_span_that_drops_a_day_or_a_client_is_reported_until_the_next_build(pa
     assert status(partner) == expected
     partner.product.transform()
     assert status(partner) == []
-    partner.product.set_cpm(
-        "Acme", Decimal(2), None
-    )  # the days wait for a build again, but for another reason
+    # the same days wait for a build again, but for other reasons
+    partner.product.set_cpm("Acme", Decimal(2), None)
+    partner.product.feeds({"a": {**FEED, "covers": "span"}, "b": {**FEED, "location": "s3://drops/b/"}})
+    assert partner.deliver("b/1.csv", *days) == []
     assert status(partner) == []
+
+
+def test_a_restatement_that_was_built_is_not_reported_again(partner: Partner) -> None:
+    partner.feed()
+    partner.deliver("a/1.csv", "01 Acme A 1", "01 Beta B 1")
+    assert len(partner.deliver("a/2.csv", "01 Acme A 2")) == 1
+    partner.product.transform()
+    partner.product.feeds({name: {**FEED, "location": f"s3://drops/{name}/"} for name in "ab"})
+    assert partner.deliver("b/1.csv", "01 Acme A 1", "01 Beta B 1") == []
 
 
 def test_a_new_version_that_drops_a_day_is_reported(partner: Partner) -> None:
