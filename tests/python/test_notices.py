@@ -47,6 +47,7 @@ def test_a_restatement_that_was_built_is_not_reported_again(partner: Partner) ->
     partner.product.transform()
     partner.product.feeds({name: {**FEED, "location": f"s3://drops/{name}/"} for name in "ab"})
     assert partner.deliver("b/1.csv", "01 Acme A 1", "01 Beta B 1") == []
+    assert status(partner) == []
 
 
 def test_a_new_version_that_drops_a_day_is_reported(partner: Partner) -> None:
