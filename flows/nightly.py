@@ -27,7 +27,6 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.exceptions import Abort, MissingContextError, TerminationSignal
-from prefect.runner import Runner
 from prefect.settings import (
     PREFECT_API_AUTH_STRING,
     PREFECT_API_URL,
@@ -333,8 +332,6 @@ def serve(cron: str = "0 5 * * *") -> None:
 
 
 def _serve(cron: str) -> None:
-    # As Ctrl-C. Prefect's own handler raises SystemExit in whichever task is running, and prints a traceback.
-    Runner.handle_sigterm = lambda *_, **__: signal.raise_signal(signal.SIGINT)  # type: ignore[method-assign]
     # by module, because a path would have to be below the current directory
     deployment: Any = nightly.to_deployment("nightly", cron=cron, entrypoint_type=EntrypointType.MODULE_PATH)
     # nightly.serve() would not tell the flow run's process its id: see _fail_if_a_parameter_is_unknown()
