@@ -335,7 +335,12 @@ def _serve(cron: str) -> None:
     # by module, because a path would have to be below the current directory
     deployment: Any = nightly.to_deployment("nightly", cron=cron, entrypoint_type=EntrypointType.MODULE_PATH)
     # nightly.serve() would not tell the flow run's process its id: see _fail_if_a_parameter_is_unknown()
-    serve_deployments(deployment, limit=1)
+    try:
+        serve_deployments(deployment, limit=1)
+    except BaseExceptionGroup as group:
+        # Prefect's handler of SIGTERM raises SystemExit, in whichever of its tasks is running
+        if group.split(SystemExit)[1]:
+            raise
 
 
 def _login() -> tuple[str, Path]:
