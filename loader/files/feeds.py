@@ -149,7 +149,7 @@ class Feed(_Part):
                 )
         if self.covers == "span" and group is not None and can_match_without(self.key_pattern, group):
             raise ValueError(
-                f"covers: span needs the client of every key, but a key can match key_pattern without the"
+                "covers: span needs the client of every key, but a key can match key_pattern without the"
                 f" group {group}, which names the client: make the group match in every key"
             )
         return self
@@ -172,7 +172,7 @@ class Feed(_Part):
 
     @property
     def key_rules(self) -> str:
-        """A fingerprint of the settings that determine what read_key() returns."""
+        """A fingerprint of the settings that determine what read_file() and match() return."""
         rules = (self.key_pattern.pattern, self.format.date, self.client.key_group)
         return hashlib.md5(json.dumps(rules).encode(), usedforsecurity=False).hexdigest()
 

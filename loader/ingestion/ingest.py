@@ -173,6 +173,10 @@ class _Attempt:
         return _result(task, "loaded", message, self.run, total, len(rejects))
 
     def _raise_if_same(self, sha256: str) -> None:
+        """Raises _SameContentError if this content counts already, or was retracted.
+
+        A retry of content that counts goes on, with the time at which that was delivered.
+        """
         task = self.task
         if task.by_key:
             return
